@@ -1,0 +1,67 @@
+"""Settings: one typed object from the environment (`PARKING_…`), checked at start.
+
+There is no default secret: `make run` makes its own and passes them on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable and says what it should be."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All the platform's settings. The variable is `PARKING_` and the field's name in capitals."""
+
+    database_url: str
+    """postgresql://user:password@host:port/name"""
+    redis_url: str
+    """redis://:password@host:port/0"""
+    mqtt_url: str = ""
+    """mqtt://user:password@host:port; used by the gateway and the simulator."""
+    secret_key: str
+    """At least 32 characters; signs tokens and cookies."""
+    plate_key: str = ""
+    """32 bytes as hex; encrypts plates and keys their look-up hash. Needed once stays exist."""
+    stream_shards: int = 2
+    stale_after_s: int = 7200
+    """Past this, a facility's numbers are marked stale. Two hours: the carry-forward rule of public feeds."""
+    projector_batch: int = 500
+    projector_block_ms: int = 200
+    database_pool: int = 10
+    secure_cookies: bool = True
+    demo: bool = False
+    log_level: str = "INFO"
+    tile_url: str = ""
+    """Map tiles, such as http://tiles.example/{z}/{x}/{y}.png; empty: the map draws outlines only."""
+    timezone: str = "Asia/Shanghai"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database URL with the driver named."""
+        return self.database_url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings. Raises SettingsError with the variable's name."""
+    environ = os.environ if environ is None else environ
+    given = {
+        field.name: environ[f"PARKING_{field.name.upper()}"]
+        for field in msgspec.structs.fields(Settings)
+        if environ.get(f"PARKING_{field.name.upper()}")
+    }
+    for name in ("database_url", "redis_url", "secret_key"):
+        if name not in given:
+            raise SettingsError(f"PARKING_{name.upper()} is not set. `make up` sets it for you; see README.")
+    try:
+        settings = msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"A PARKING_… setting is wrong: {error}") from error
+    if len(settings.secret_key) < 32:
+        raise SettingsError("PARKING_SECRET_KEY is too short: give at least 32 characters.")
+    return settings
