@@ -102,7 +102,11 @@ def observation_id(device_id: UUID, observed_at: datetime, frame_counter: int | 
     digest.update(observed_at.astimezone(UTC).isoformat(timespec="microseconds").encode())
     digest.update(b"|" if frame_counter is None else b"|%d|" % frame_counter)
     digest.update(body)
-    return UUID(bytes=digest.digest(), version=8)
+    value = bytearray(digest.digest())
+    # UUIDv8 (RFC 9562: contents of our own making); uuid.UUID takes version 8 only from Python 3.14 on.
+    value[6] = 0x80 | value[6] & 0x0F
+    value[8] = 0x80 | value[8] & 0x3F
+    return UUID(bytes=bytes(value))
 
 
 def stream_for(facility_id: UUID, shards: int) -> str:

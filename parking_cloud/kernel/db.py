@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, Uuid
+from sqlalchemy import DateTime, MetaData, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -33,6 +33,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {
         datetime: DateTime(timezone=True),
+        str: Text(),
         UUID: Uuid(),
         dict[str, Any]: JSONB(),
     }

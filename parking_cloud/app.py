@@ -1,0 +1,147 @@
+"""The API and the pages: one Litestar application, assembled here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.response import Response
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts.guards import public
+from parking_cloud.accounts.middleware import IdentityMiddleware
+from parking_cloud.accounts.routes import route_handlers as account_routes
+from parking_cloud.console.routes import route_handlers as console_routes
+from parking_cloud.driver.routes import route_handlers as driver_routes
+from parking_cloud.guidance.routes import route_handlers as guidance_routes
+from parking_cloud.kernel.clock import Clock, SystemClock
+from parking_cloud.kernel.db import make_engine, make_sessions
+from parking_cloud.kernel.logs import configure_logging
+from parking_cloud.kernel.problems import Problem
+from parking_cloud.kernel.settings import Settings, load_settings
+from parking_cloud.migrate import newest_revision
+from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
+from parking_cloud.occupancy.stream import EventHub
+from parking_cloud.refusals import exception_handlers
+from parking_cloud.registry.routes import RegistryController
+from parking_cloud.web.assets import openapi_config, template_config
+from parking_cloud.web.assets import route_handlers as asset_routes
+
+MAX_BODY = 10_000_000
+"""Bytes; imports are the largest thing sent here."""
+
+
+async def provide_session(state: State) -> AsyncIterator[AsyncSession]:
+    """One transaction a request: committed when the handler returns, rolled back when it raises.
+
+    A refusal that must leave a trace (a failed sign-in) says so by `commits`.
+    """
+    async with state.sessions() as session:
+        try:
+            yield session
+        except Problem as problem:
+            await (session.commit() if problem.commits else session.rollback())
+            raise
+        except BaseException:
+            await session.rollback()
+            raise
+        await session.commit()
+
+
+def provide_settings(state: State) -> Settings:
+    return state.settings  # type: ignore[no-any-return]
+
+
+def provide_clock(state: State) -> Clock:
+    return state.clock  # type: ignore[no-any-return]
+
+
+def provide_redis(state: State) -> Redis:
+    return state.redis  # type: ignore[no-any-return]
+
+
+def provide_event_hub(state: State) -> EventHub:
+    return state.event_hub  # type: ignore[no-any-return]
+
+
+@get("/health/live", guards=[public], include_in_schema=False)
+async def live() -> dict[str, str]:
+    """The process answers. Also the bench's measure of an empty route."""
+    return {"status": "live"}
+
+
+@get("/health/ready", guards=[public], include_in_schema=False)
+async def ready(state: State) -> Response[dict[str, Any]]:
+    """200 when PostgreSQL (at the newest migration) and Redis answer, else 503 with what is missing."""
+    missing: list[str] = []
+    try:
+        async with state.sessions() as session:
+            at = await session.scalar(text("select version_num from alembic_version"))
+        if at != newest_revision():
+            missing.append("migrations")
+    except SQLAlchemyError:
+        missing.append("database")
+    try:
+        await state.redis.ping()
+    except RedisError:
+        missing.append("redis")
+    body = {"status": "waiting" if missing else "ready", "missing": missing}
+    return Response(body, status_code=503 if missing else 200)
+
+
+@asynccontextmanager
+async def lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Open the database and Redis; read the live stream; close them all."""
+    settings: Settings = app.state.settings
+    engine = make_engine(settings)
+    redis = Redis.from_url(settings.redis_url)
+    app.state.sessions = make_sessions(engine)
+    app.state.redis = redis
+    app.state.event_hub = EventHub(redis)
+    try:
+        async with app.state.event_hub.running():
+            yield
+    finally:
+        await redis.aclose()
+        await engine.dispose()
+
+
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> Litestar:
+    """The application. Settings come from the environment unless given. Raises SettingsError."""
+    settings = settings or load_settings()
+    configure_logging(settings.log_level)
+    return Litestar(
+        route_handlers=[
+            live,
+            ready,
+            *account_routes,
+            RegistryController,
+            *occupancy_routes,
+            *guidance_routes,
+            *driver_routes,
+            *console_routes,
+            *asset_routes,
+        ],
+        dependencies={
+            "session": Provide(provide_session),
+            "settings": Provide(provide_settings, sync_to_thread=False),
+            "clock": Provide(provide_clock, sync_to_thread=False),
+            "redis": Provide(provide_redis, sync_to_thread=False),
+            "event_hub": Provide(provide_event_hub, sync_to_thread=False),
+        },
+        middleware=[IdentityMiddleware],
+        exception_handlers=exception_handlers,
+        lifespan=[lifespan],
+        openapi_config=openapi_config(),
+        template_config=template_config(),
+        request_max_body_size=MAX_BODY,
+        state=State({"settings": settings, "clock": clock or SystemClock()}),
+    )

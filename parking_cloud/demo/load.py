@@ -1,0 +1,62 @@
+"""`parking-cloud load-demo`: the demo city, its logins and the keys of its sources."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import msgspec
+
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.service import upsert_api_key, upsert_user
+from parking_cloud.demo.city import build_city
+from parking_cloud.kernel.db import make_engine, make_sessions, transaction
+from parking_cloud.kernel.settings import Settings, load_settings
+from parking_cloud.registry.service import import_batch
+
+SCOPES = {
+    "chirpstack": ("uplinks",),
+    "the-things-stack": ("uplinks",),
+    "observations": ("observations",),
+}
+
+
+class DemoLogin(msgspec.Struct, frozen=True):
+    role: Role
+    username: str
+    password: str
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """What the launcher made up for this installation."""
+
+    api_keys: dict[str, str]
+    logins: list[DemoLogin]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--credentials", type=Path, required=True, help="JSON with api_keys and logins")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load the city; running it again changes nothing."""
+    credentials = msgspec.json.decode(args.credentials.read_bytes(), type=Credentials)
+    asyncio.run(load(load_settings(), credentials))
+    return 0
+
+
+async def load(settings: Settings, credentials: Credentials) -> None:
+    """The demo city, users and source keys, in one transaction."""
+    engine = make_engine(settings)
+    try:
+        async with transaction(make_sessions(engine)) as session:
+            await import_batch(session, build_city())
+            for login in credentials.logins:
+                await upsert_user(session, username=login.username, password=login.password, role=login.role)
+            for source, key in credentials.api_keys.items():
+                await upsert_api_key(
+                    session, source=source, key=key, scopes=SCOPES[source], any_device=True
+                )
+    finally:
+        await engine.dispose()

@@ -1,0 +1,48 @@
+"""Guidance over HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Literal
+
+from litestar import Controller, get
+from litestar.params import Parameter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts.guards import public
+from parking_cloud.guidance import service
+from parking_cloud.guidance.service import NearbyFacilities
+from parking_cloud.kernel.clock import Clock
+from parking_cloud.kernel.coordinates import Crs, Position
+from parking_cloud.kernel.settings import Settings
+
+
+class GuidanceController(Controller):
+    path = "/v1/guidance"
+    tags: ClassVar = ["guidance"]
+
+    @get("/facilities", guards=[public])
+    async def facilities(
+        self,
+        session: AsyncSession,
+        settings: Settings,
+        clock: Clock,
+        lat: float,
+        lon: float,
+        radius_m: Annotated[float, Parameter(gt=0, le=200_000)] = 2_000,
+        limit: Annotated[int, Parameter(ge=1, le=200)] = 20,
+        crs: Literal["wgs84", "gcj02"] = "wgs84",
+    ) -> NearbyFacilities:
+        """Facilities near a point, nearest first, with what is free now."""
+        return await service.nearby(
+            session,
+            here=Position(lat, lon),
+            crs=Crs(crs),
+            radius_m=radius_m,
+            limit=limit,
+            now=clock.now(),
+            stale_after=timedelta(seconds=settings.stale_after_s),
+        )
+
+
+route_handlers = [GuidanceController]

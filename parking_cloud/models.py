@@ -1,0 +1,13 @@
+"""Every table there is, imported once so that the metadata is whole: for migrations and their test."""
+
+from __future__ import annotations
+
+from parking_cloud.accounts import models as accounts
+from parking_cloud.kernel import audit, outbox
+from parking_cloud.kernel.db import Base
+from parking_cloud.occupancy import models as occupancy
+from parking_cloud.registry import models as registry
+
+metadata = Base.metadata
+
+__all__ = ["accounts", "audit", "metadata", "occupancy", "outbox", "registry"]

@@ -1,0 +1,181 @@
+"""Occupancy's verbs: what is free now, in one facility, near a point, or in the whole city."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.kernel.problems import NotFound
+from parking_cloud.occupancy.rules import Numbers, is_stale, numbers_from_count, numbers_from_spaces
+from parking_cloud.occupancy.schemas import (
+    CityTotals,
+    FacilityDetail,
+    FacilityNow,
+    FacilityPage,
+    PositionOut,
+    SpaceNow,
+)
+
+
+class FacilityNotFound(NotFound):
+    slug = "facility-not-found"
+    title = {"zh-CN": "没有这个停车场", "en": "There is no such facility"}
+
+
+_COLUMNS = (
+    "id, code, name, name_en, kind, counting, district, address, capacity, shared_spaces, synthetic,"
+    " lat, lon, occupied_spaces, free_spaces, spaces_observed_at, reported_free, reported_at"
+)
+_ONE = text(f"select {_COLUMNS} from facility_now where id = :id")
+_ONE_BY_CODE = text(f"select {_COLUMNS} from facility_now where code = :code")
+_SOME = text(f"select {_COLUMNS} from facility_now where id = any(:ids)")
+_ALL = text(f"select {_COLUMNS} from facility_now order by code")
+_PAGE = text(
+    f"select {_COLUMNS} from facility_now where code > :after"
+    " and (cast(:kind as text) is null or kind = :kind)"
+    " and (cast(:district as text) is null or district = :district) order by code limit :limit"
+)
+_NEAR = text(
+    f"""
+    select {_COLUMNS}, round(st_distance(position, here.point)::numeric, 1)::float8 as distance_m
+    from facility_now, (select st_point(:lon, :lat)::geography as point) here
+    where st_dwithin(position, here.point, :radius_m)
+    order by position <-> here.point, code limit :limit
+    """.replace("::", "\\:\\:")
+)
+_SPACES = text(
+    "select s.id, s.number, s.kind, s.shared, n.occupied, n.observed_at from space s"
+    " left join space_state n on n.space_id = s.id where s.facility_id = :id order by s.number"
+)
+
+
+async def near(
+    session: AsyncSession,
+    *,
+    lat: float,
+    lon: float,
+    radius_m: float,
+    limit: int,
+    now: datetime,
+    stale_after: timedelta,
+) -> list[tuple[FacilityNow, float]]:
+    """Facilities within `radius_m` metres of a WGS-84 point, nearest first, each with its distance in metres."""
+    rows = await session.execute(_NEAR, {"lat": lat, "lon": lon, "radius_m": radius_m, "limit": limit})
+    return [(_facility(row, now, stale_after), row.distance_m) for row in rows]
+
+
+async def list_facilities(session: AsyncSession, *, now: datetime, stale_after: timedelta) -> list[FacilityNow]:
+    """All facilities, by code."""
+    return [_facility(row, now, stale_after) for row in await session.execute(_ALL)]
+
+
+async def page_facilities(
+    session: AsyncSession,
+    *,
+    after: str,
+    limit: int,
+    kind: str | None,
+    district: str | None,
+    now: datetime,
+    stale_after: timedelta,
+) -> FacilityPage:
+    """One page of facilities by code, and the cursor of the next (None at the end)."""
+    parameters = {"after": after, "limit": limit + 1, "kind": kind, "district": district}
+    items = [_facility(row, now, stale_after) for row in await session.execute(_PAGE, parameters)]
+    more = len(items) > limit
+    return FacilityPage(items=items[:limit], next_cursor=items[limit - 1].code if more else None)
+
+
+async def get_facility(
+    session: AsyncSession, id_or_code: str, *, now: datetime, stale_after: timedelta
+) -> FacilityDetail:
+    """One facility by id or code. Raises FacilityNotFound."""
+    row = (await session.execute(*_by_name(id_or_code))).one_or_none()
+    if row is None:
+        raise FacilityNotFound()
+    return _facility(row, now, stale_after)
+
+
+async def get_facilities(
+    session: AsyncSession, ids: Sequence[UUID], *, now: datetime, stale_after: timedelta
+) -> list[FacilityNow]:
+    """Those of `ids` that exist, in no order."""
+    rows = await session.execute(_SOME, {"ids": list(ids)})
+    return [_facility(row, now, stale_after) for row in rows]
+
+
+async def list_spaces(
+    session: AsyncSession, id_or_code: str, *, now: datetime, stale_after: timedelta
+) -> list[SpaceNow]:
+    """The spaces of a facility by number. Raises FacilityNotFound."""
+    facility = (await session.execute(*_by_name(id_or_code))).one_or_none()
+    if facility is None:
+        raise FacilityNotFound()
+    return [
+        SpaceNow(
+            id=row.id,
+            number=row.number,
+            kind=row.kind,
+            shared=row.shared,
+            occupied=row.occupied,
+            observed_at=row.observed_at,
+            stale=is_stale(row.observed_at, now, stale_after),
+        )
+        for row in await session.execute(_SPACES, {"id": facility.id})
+    ]
+
+
+def city_totals(facilities: Sequence[FacilityNow]) -> CityTotals:
+    """Sums over facilities; those without a number count their capacity as unknown."""
+    return CityTotals(
+        facilities=len(facilities),
+        spaces=sum(f.capacity for f in facilities),
+        free=sum(f.free or 0 for f in facilities),
+        occupied=sum(f.occupied or 0 for f in facilities),
+        unknown=sum(f.unknown for f in facilities),
+        stale_facilities=sum(f.stale for f in facilities),
+        shared_spaces=sum(f.shared_spaces for f in facilities),
+    )
+
+
+def _by_name(id_or_code: str) -> tuple[Any, dict[str, Any]]:
+    try:
+        return _ONE, {"id": UUID(id_or_code)}
+    except ValueError:
+        return _ONE_BY_CODE, {"code": id_or_code}
+
+
+def _facility(row: Row[Any], now: datetime, stale_after: timedelta) -> FacilityDetail:
+    counted = row.counting == "counter"
+    numbers: Numbers = (
+        numbers_from_count(row.reported_free, row.capacity)
+        if counted
+        else numbers_from_spaces(row.occupied_spaces, row.free_spaces, row.capacity)
+    )
+    observed_at = row.reported_at if counted else row.spaces_observed_at
+    return FacilityDetail(
+        id=row.id,
+        code=row.code,
+        name=row.name,
+        name_en=row.name_en,
+        kind=row.kind,
+        district=row.district,
+        address=row.address,
+        position=None if row.lat is None else PositionOut(row.lat, row.lon),
+        capacity=row.capacity,
+        free=numbers.free,
+        occupied=numbers.occupied,
+        unknown=numbers.unknown,
+        observed_at=observed_at,
+        stale=is_stale(observed_at, now, stale_after),
+        quality=numbers.quality,
+        shared_spaces=row.shared_spaces,
+        synthetic=row.synthetic,
+        reported_free=row.reported_free,
+        counting=row.counting,
+    )

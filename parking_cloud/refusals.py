@@ -1,0 +1,92 @@
+"""Whatever goes wrong in a request becomes a problem document in the caller's language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    SerializationException,
+    ValidationException,
+)
+from litestar.response import Response
+from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
+
+from parking_cloud.kernel.problems import (
+    MEDIA_TYPE,
+    BodyTooLarge,
+    InvalidInput,
+    MalformedBody,
+    NotFound,
+    Problem,
+    pick_language,
+)
+
+log = structlog.get_logger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class MethodNotAllowed(Problem):
+    slug = "method-not-allowed"
+    status = 405
+    title = {"zh-CN": "不支持这种请求方式", "en": "This method is not supported here"}
+    detail = {"zh-CN": "请查看接口文档 /docs。", "en": "See the API documentation at /docs."}
+
+
+def on_problem(request: AnyRequest, problem: Problem) -> Response[bytes]:
+    """A refusal that names itself."""
+    language = pick_language(request.headers.get("accept-language"), request.query_params.get("lang"))
+    body = problem.body(language) | {"instance": request.url.path}
+    return Response(
+        msgspec.json.encode(body),
+        status_code=problem.status,
+        media_type=MEDIA_TYPE,
+        headers={"Content-Language": language},
+    )
+
+
+def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """The framework's own refusals, by what they mean."""
+    return on_problem(request, _as_problem(error))
+
+
+def on_anything_else(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """A fault of ours: logged whole, told without its insides."""
+    log.error("unhandled error", path=request.url.path, exc_info=error)
+    return on_problem(request, Problem())
+
+
+def _as_problem(error: HTTPException) -> Problem:
+    if error.status_code == HTTP_413_REQUEST_ENTITY_TOO_LARGE:
+        return BodyTooLarge()
+    if isinstance(error, NotFoundException):
+        return NotFound()
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed()
+    if isinstance(error, ValidationException):
+        return InvalidInput(errors=_field_errors(error))
+    if isinstance(error, SerializationException | ClientException):
+        return MalformedBody()
+    return Problem()
+
+
+def _field_errors(error: ValidationException) -> list[dict[str, Any]]:
+    if isinstance(error.extra, list):
+        return [
+            {"field": str(e.get("key", "")), "message": str(e.get("message", ""))} for e in error.extra
+        ]
+    return [{"field": "", "message": error.detail}]
+
+
+exception_handlers: dict[int | type[Exception], Any] = {
+    Problem: on_problem,
+    HTTPException: on_http_exception,
+    Exception: on_anything_else,
+}

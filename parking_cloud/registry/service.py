@@ -1,0 +1,259 @@
+"""The registry's verbs: import what exists, say which device is where."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.kernel import outbox
+from parking_cloud.kernel.db import Base
+from parking_cloud.kernel.ids import new_id
+from parking_cloud.registry.events import DEVICES_CHANGED
+from parking_cloud.registry.models import Device, Facility, Institution, Operator, Space, Zone
+from parking_cloud.registry.problems import ImportRefused
+from parking_cloud.registry.schemas import DeviceOut, RegistryBatch
+
+_OUTBOX_CHUNK = 500
+
+
+async def import_batch(session: AsyncSession, batch: RegistryBatch) -> None:
+    """Add or update everything in the batch, by its codes; all of it or nothing.
+
+    References may point to rows of the batch or to rows already there. Raises ImportRefused with one
+    error for each row whose reference leads nowhere. What is not in the batch is left as it is.
+    """
+    if not any(
+        (batch.operators, batch.institutions, batch.facilities, batch.zones, batch.spaces, batch.devices)
+    ):
+        return
+    await _upsert(session, Operator, ["code"], [{"code": o.code, "name": o.name} for o in batch.operators])
+    await _upsert(
+        session,
+        Institution,
+        ["code"],
+        [{"code": i.code, "name": i.name, "kind": i.kind} for i in batch.institutions],
+    )
+    await _import_facilities(session, batch)
+    facilities = await _ids_by_code(
+        session, Facility, {row.facility_code for row in (*batch.zones, *batch.spaces, *batch.devices)}
+    )
+    await _import_spaces(session, batch, facilities)
+    await _import_devices(session, batch, facilities)
+
+
+async def device_places(
+    session: AsyncSession, device_ids: Collection[UUID]
+) -> dict[UUID, tuple[UUID, UUID | None]]:
+    """Device id → (facility id, space id or None), for those that exist."""
+    rows = await session.execute(
+        text("select id, facility_id, space_id from device where id = any(:ids)"), {"ids": list(device_ids)}
+    )
+    return {row.id: (row.facility_id, row.space_id) for row in rows}
+
+
+async def list_devices(
+    session: AsyncSession, *, facility_id: UUID | None, after: str, limit: int
+) -> list[DeviceOut]:
+    """Devices by external id, those after `after`; of one facility where it is given."""
+    query = (
+        select(Device, Facility.code, Space.number)
+        .join(Facility, Facility.id == Device.facility_id)
+        .outerjoin(Space, Space.id == Device.space_id)
+        .where(Device.external_id > after)
+        .order_by(Device.external_id)
+        .limit(limit)
+    )
+    if facility_id is not None:
+        query = query.where(Device.facility_id == facility_id)
+    return [
+        DeviceOut(
+            id=device.id,
+            external_id=device.external_id,
+            vendor=device.vendor,
+            model=device.model,
+            firmware_line=device.firmware_line,
+            source=device.source,
+            dev_eui=device.dev_eui,
+            facility_id=device.facility_id,
+            facility_code=facility_code,
+            space_id=device.space_id,
+            space_number=space_number,
+            created_at=device.created_at,
+        )
+        for device, facility_code, space_number in await session.execute(query)
+    ]
+
+
+async def _import_facilities(session: AsyncSession, batch: RegistryBatch) -> None:
+    operators = await _ids_by_code(session, Operator, {f.operator_code for f in batch.facilities})
+    institutions = await _ids_by_code(
+        session, Institution, {f.institution_code for f in batch.facilities if f.institution_code}
+    )
+    _refuse_missing("facilities", "operator_code", [f.operator_code for f in batch.facilities], operators)
+    _refuse_missing(
+        "facilities", "institution_code", [f.institution_code for f in batch.facilities], institutions
+    )
+    await _upsert(
+        session,
+        Facility,
+        ["code"],
+        [
+            {
+                "code": f.code,
+                "name": f.name,
+                "name_en": f.name_en,
+                "kind": f.kind,
+                "counting": f.counting,
+                "district": f.district,
+                "address": f.address,
+                "capacity": f.capacity,
+                "position": _point(f.lat, f.lon),
+                "operator_id": operators[f.operator_code],
+                "institution_id": institutions[f.institution_code] if f.institution_code else None,
+                "synthetic": f.synthetic,
+            }
+            for f in batch.facilities
+        ],
+    )
+
+
+async def _import_spaces(session: AsyncSession, batch: RegistryBatch, facilities: dict[str, UUID]) -> None:
+    _refuse_missing("zones", "facility_code", [z.facility_code for z in batch.zones], facilities)
+    _refuse_missing("spaces", "facility_code", [s.facility_code for s in batch.spaces], facilities)
+    await _upsert(
+        session,
+        Zone,
+        ["facility_id", "code"],
+        [{"facility_id": facilities[z.facility_code], "code": z.code, "name": z.name} for z in batch.zones],
+    )
+    touched = {facilities[s.facility_code] for s in batch.spaces}
+    zones = {
+        (row.facility_id, row.code): row.id
+        for row in await session.execute(
+            select(Zone.facility_id, Zone.code, Zone.id).where(Zone.facility_id.in_(touched))
+        )
+    }
+    _refuse_missing(
+        "spaces",
+        "zone_code",
+        [(facilities[s.facility_code], s.zone_code) if s.zone_code else None for s in batch.spaces],
+        zones,
+    )
+    await _upsert(
+        session,
+        Space,
+        ["facility_id", "number"],
+        [
+            {
+                "facility_id": facilities[s.facility_code],
+                "number": s.number,
+                "zone_id": zones[facilities[s.facility_code], s.zone_code] if s.zone_code else None,
+                "kind": s.kind,
+                "shared": s.shared,
+                "position": _point(s.lat, s.lon),
+            }
+            for s in batch.spaces
+        ],
+    )
+    shared = (
+        select(func.count())
+        .where(Space.facility_id == Facility.id, Space.shared)
+        .scalar_subquery()
+        .correlate(Facility)
+    )
+    await session.execute(update(Facility).where(Facility.id.in_(touched)).values(shared_spaces=shared))
+
+
+async def _import_devices(session: AsyncSession, batch: RegistryBatch, facilities: dict[str, UUID]) -> None:
+    _refuse_missing("devices", "facility_code", [d.facility_code for d in batch.devices], facilities)
+    here = {facilities[d.facility_code] for d in batch.devices}
+    spaces = {
+        (row.facility_id, row.number): row.id
+        for row in await session.execute(
+            select(Space.facility_id, Space.number, Space.id).where(Space.facility_id.in_(here))
+        )
+    }
+    _refuse_missing(
+        "devices",
+        "space_number",
+        [(facilities[d.facility_code], d.space_number) if d.space_number else None for d in batch.devices],
+        spaces,
+    )
+    await _upsert(
+        session,
+        Device,
+        ["external_id"],
+        [
+            {
+                "external_id": d.external_id,
+                "vendor": d.vendor,
+                "model": d.model,
+                "firmware_line": d.firmware_line,
+                "source": d.source,
+                "dev_eui": d.dev_eui,
+                "facility_id": facilities[d.facility_code],
+                "space_id": spaces[facilities[d.facility_code], d.space_number] if d.space_number else None,
+            }
+            for d in batch.devices
+        ],
+    )
+    # Facilities are told too: a counter's entry carries its facility's capacity.
+    changed = await _devices_to_announce(session, batch)
+    chunks = [changed[i : i + _OUTBOX_CHUNK] for i in range(0, len(changed), _OUTBOX_CHUNK)]
+    await outbox.add_many(session, DEVICES_CHANGED, [("import", {"ids": chunk}) for chunk in chunks])
+
+
+async def _devices_to_announce(session: AsyncSession, batch: RegistryBatch) -> list[str]:
+    codes = [f.code for f in batch.facilities]
+    named = select(Device.id).where(Device.external_id.in_([d.external_id for d in batch.devices]))
+    counters = (
+        select(Device.id)
+        .join(Facility, Facility.id == Device.facility_id)
+        .where(Facility.code.in_(codes), Device.space_id.is_(None))
+    )
+    return [str(i) for i in (await session.scalars(named.union(counters))).all()]
+
+
+async def _upsert(
+    session: AsyncSession, table: type[Base], key: Sequence[str], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert rows, or update those whose key is there already."""
+    if not rows:
+        return
+    statement = insert(table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=list(key), set_=changed),
+        [{"id": new_id(), **row} for row in rows],
+    )
+
+
+async def _ids_by_code(
+    session: AsyncSession, table: type[Operator | Institution | Facility], codes: Iterable[str]
+) -> dict[str, UUID]:
+    rows = await session.execute(select(table.code, table.id).where(table.code.in_(set(codes))))
+    return {code: row_id for code, row_id in rows}
+
+
+def _refuse_missing(part: str, field: str, wanted: Sequence[Any], there: Collection[Any]) -> None:
+    """Raise ImportRefused naming every row whose reference is not among those that exist."""
+    errors = [
+        {"part": part, "row": index + 1, "field": field, "reason": "unknown", "value": _shown(value)}
+        for index, value in enumerate(wanted)
+        if value is not None and value not in there
+    ]
+    if errors:
+        raise ImportRefused(errors=errors)
+
+
+def _shown(value: Any) -> str:
+    return str(value[1] if isinstance(value, tuple) else value)
+
+
+def _point(lat: float | None, lon: float | None) -> str | None:
+    return None if lat is None or lon is None else f"SRID=4326;POINT({lon!r} {lat!r})"

@@ -1,0 +1,96 @@
+"""The real servers, started once for the whole run and private to it; a clean database for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from parking_cloud.devstack import Stack
+from parking_cloud.kernel.db import make_engine, make_sessions
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.migrate import migrate
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real series and vectors that do not travel with the project."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("the shared data folder is not beside this checkout")
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """PostgreSQL, Redis and Mosquitto of this run's own."""
+    for name in ("PARKING_DATABASE_URL", "PARKING_REDIS_URL", "PARKING_MQTT_URL"):
+        os.environ.pop(name, None)
+    servers = Stack(tmp_path_factory.mktemp("stack"), progress=lambda _: None, fast=True)
+    servers.start()
+    try:
+        yield servers
+    finally:
+        servers.stop()
+
+
+@pytest.fixture(scope="session")
+def settings(stack: Stack) -> Settings:
+    """Settings for the platform on the private servers, migrated."""
+    migrate(stack.database_url)
+    return Settings(
+        database_url=stack.database_url,
+        redis_url=stack.redis_url,
+        mqtt_url=stack.mqtt_url,
+        secret_key="a secret only for tests, long enough",
+        secure_cookies=False,
+    )
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """An engine on an emptied database."""
+    engine = make_engine(settings)
+    async with engine.begin() as connection:
+        tables = await connection.scalars(
+            text(
+                "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+                " where n.nspname = 'public' and c.relkind in ('r', 'p') and not c.relispartition"
+                " and c.relname not in ('spatial_ref_sys', 'alembic_version')"
+            )
+        )
+        await connection.execute(text(f"truncate {', '.join(tables)} restart identity cascade"))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    return make_sessions(engine)
+
+
+@pytest.fixture
+async def session(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+    """A session in a transaction that the test may commit."""
+    async with sessions() as session:
+        yield session
+
+
+@pytest.fixture
+async def redis(settings: Settings) -> AsyncIterator[Redis]:
+    """An emptied Redis."""
+    client = Redis.from_url(settings.redis_url)
+    await client.flushdb()
+    yield client
+    await client.aclose()
