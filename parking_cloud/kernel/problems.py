@@ -18,6 +18,8 @@ class Problem(Exception):
 
     slug = "internal"
     status = 500
+    commits = False
+    """True: what the request wrote before refusing stays written (a counted failure, say)."""
     title: dict[str, str] = {"zh-CN": "服务器出错了", "en": "Something went wrong on our side"}
     detail: dict[str, str] = {
         "zh-CN": "请稍后再试；若一直如此，请告知管理员。",

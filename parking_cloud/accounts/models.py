@@ -1,0 +1,56 @@
+"""Accounts' tables: people with a role, and the keys of sources that send data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, CheckConstraint, Index, Text, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from parking_cloud.accounts.roles import Role
+from parking_cloud.kernel.db import Base
+from parking_cloud.kernel.ids import new_id
+
+_ROLES = ", ".join(f"'{role}'" for role in Role)
+
+
+class User(Base):
+    """A person or an outside system that signs in. User names are compared without case.
+
+    `operator_id` and `institution_id` say whose staff it is; they point to the registry, which is not
+    imported here.
+    """
+
+    __tablename__ = "user_account"
+    __table_args__ = (
+        CheckConstraint(f"role in ({_ROLES})", name="role"),
+        CheckConstraint("operator_id is null or role = 'operator_staff'", name="operator"),
+        CheckConstraint("institution_id is null or role = 'institution_manager'", name="institution"),
+        Index("uq_user_account_username", text("lower(username)"), unique=True),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    username: Mapped[str]
+    password_hash: Mapped[str]
+    role: Mapped[str]
+    operator_id: Mapped[UUID | None]
+    institution_id: Mapped[UUID | None]
+    active: Mapped[bool] = mapped_column(default=True, server_default="true")
+    failed_logins: Mapped[int] = mapped_column(default=0, server_default="0")
+    locked_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ApiKey(Base):
+    """The key by which a source sends data. Only its SHA-256 is kept: the key itself is long and random."""
+
+    __tablename__ = "api_key"
+    __table_args__ = (CheckConstraint("key_hash ~ '^[0-9a-f]{64}$'", name="key_hash"),)
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    key_hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    any_device: Mapped[bool] = mapped_column(default=False, server_default="false")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revoked_at: Mapped[datetime | None]
