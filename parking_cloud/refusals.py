@@ -79,9 +79,7 @@ def _as_problem(error: HTTPException) -> Problem:
 
 def _field_errors(error: ValidationException) -> list[dict[str, Any]]:
     if isinstance(error.extra, list):
-        return [
-            {"field": str(e.get("key", "")), "message": str(e.get("message", ""))} for e in error.extra
-        ]
+        return [{"field": str(e.get("key", "")), "message": str(e.get("message", ""))} for e in error.extra]
     return [{"field": "", "message": error.detail}]
 
 

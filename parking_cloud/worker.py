@@ -144,7 +144,9 @@ class Worker:
             self._set_aside(pipeline, "unreadable-entry", why, body, stream)
         for orphan in done.orphans:
             body = msgspec.json.encode(orphan)
-            self._set_aside(pipeline, "not-projectable", "not in the registry as it says, or not storable", body, stream)
+            self._set_aside(
+                pipeline, "not-projectable", "not in the registry as it says, or not storable", body, stream
+            )
         ids = [entry_id for entry_id, _ in entries]
         pipeline.xack(stream, GROUP, *ids)
         pipeline.xdel(stream, *ids)

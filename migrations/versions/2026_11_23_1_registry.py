@@ -133,7 +133,7 @@ UP = [
     """,
 ]
 
-DOWN = ['DROP TABLE device, space, zone, facility, outbox_message, operator, institution']
+DOWN = ["DROP TABLE device, space, zone, facility, outbox_message, operator, institution"]
 
 
 def upgrade() -> None:

@@ -89,7 +89,7 @@ UP = [
     """,
 ]
 
-DOWN = ['DROP VIEW facility_now', 'DROP TABLE device_state, space_state, facility_state, observation']
+DOWN = ["DROP VIEW facility_now", "DROP TABLE device_state, space_state, facility_state, observation"]
 
 
 def upgrade() -> None:

@@ -55,8 +55,6 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             for login in credentials.logins:
                 await upsert_user(session, username=login.username, password=login.password, role=login.role)
             for source, key in credentials.api_keys.items():
-                await upsert_api_key(
-                    session, source=source, key=key, scopes=SCOPES[source], any_device=True
-                )
+                await upsert_api_key(session, source=source, key=key, scopes=SCOPES[source], any_device=True)
     finally:
         await engine.dispose()

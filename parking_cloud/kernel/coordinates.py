@@ -38,7 +38,9 @@ class Position(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if not (-90 <= self.lat <= 90 and -180 <= self.lon <= 180):
             raise OutsideTheWorld(
-                errors=[{"field": "lat, lon", "reason": "outside-the-world", "value": f"{self.lat}, {self.lon}"}]
+                errors=[
+                    {"field": "lat, lon", "reason": "outside-the-world", "value": f"{self.lat}, {self.lon}"}
+                ]
             )
 
 
@@ -111,7 +113,5 @@ def _invert(forward: Callable[[Position], Position], target: Position) -> Positi
         d_lat, d_lon = target.lat - moved.lat, target.lon - moved.lon
         if abs(d_lat) < 1e-9 and abs(d_lon) < 1e-9:
             break
-        guess = Position(
-            min(90.0, max(-90.0, guess.lat + d_lat)), min(180.0, max(-180.0, guess.lon + d_lon))
-        )
+        guess = Position(min(90.0, max(-90.0, guess.lat + d_lat)), min(180.0, max(-180.0, guess.lon + d_lon)))
     return guess

@@ -44,7 +44,9 @@ async def add_many(session: AsyncSession, topic: str, messages: Sequence[tuple[s
         await session.execute(insert(OutboxMessage), rows)
 
 
-async def relay(session: AsyncSession, redis: Redis, handlers: Mapping[str, Handler], limit: int = 1000) -> int:
+async def relay(
+    session: AsyncSession, redis: Redis, handlers: Mapping[str, Handler], limit: int = 1000
+) -> int:
     """Pass on up to `limit` waiting messages and remove them; the number passed on.
 
     Several relays may run: each takes rows that no other holds. A topic without a handler is left alone.

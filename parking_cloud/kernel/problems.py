@@ -82,7 +82,10 @@ class NotSignedIn(Problem):
     slug = "not-signed-in"
     status = 401
     title = {"zh-CN": "尚未登录", "en": "You are not signed in"}
-    detail = {"zh-CN": "请先登录，或检查令牌是否过期。", "en": "Sign in, or check whether your token has expired."}
+    detail = {
+        "zh-CN": "请先登录，或检查令牌是否过期。",
+        "en": "Sign in, or check whether your token has expired.",
+    }
 
 
 class NotAllowed(Problem):

@@ -89,9 +89,7 @@ async def project(session: AsyncSession, observations: Sequence[Observation]) ->
     return Projected(recorded=len(fresh), repeated=repeated, orphans=orphans, facilities=said_something)
 
 
-def newest(
-    observations: Iterable[Observation], key: Callable[[Observation], object]
-) -> list[Observation]:
+def newest(observations: Iterable[Observation], key: Callable[[Observation], object]) -> list[Observation]:
     """The latest observation of each key, by (observed_at, id): the same for every order of arrival."""
     latest: dict[object, Observation] = {}
     for observation in observations:

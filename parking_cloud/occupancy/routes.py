@@ -59,9 +59,7 @@ class FacilityController(Controller):
     ) -> SpaceList:
         """The spaces of a facility, by number."""
         limit = timedelta(seconds=settings.stale_after_s)
-        return SpaceList(
-            await service.list_spaces(session, facility, now=clock.now(), stale_after=limit)
-        )
+        return SpaceList(await service.list_spaces(session, facility, now=clock.now(), stale_after=limit))
 
 
 @get("/v1/occupancy/stream", guards=[public], tags=["occupancy"], media_type="text/event-stream")

@@ -69,7 +69,9 @@ async def near(
     return [(_facility(row, now, stale_after), row.distance_m) for row in rows]
 
 
-async def list_facilities(session: AsyncSession, *, now: datetime, stale_after: timedelta) -> list[FacilityNow]:
+async def list_facilities(
+    session: AsyncSession, *, now: datetime, stale_after: timedelta
+) -> list[FacilityNow]:
     """All facilities, by code."""
     return [_facility(row, now, stale_after) for row in await session.execute(_ALL)]
 

@@ -56,7 +56,9 @@ async def test_an_older_frame_changes_nothing(session: AsyncSession) -> None:
     assert (await show(session, "street")).occupied == 1
 
 
-@pytest.mark.parametrize(("reported", "shown", "quality"), [(-3, 0, "out_of_range"), (130, 100, "out_of_range"), (42, 42, "good")])
+@pytest.mark.parametrize(
+    ("reported", "shown", "quality"), [(-3, 0, "out_of_range"), (130, 100, "out_of_range"), (42, 42, "good")]
+)
 async def test_counts_are_kept_as_reported_and_shown_clamped(
     session: AsyncSession, reported: int, shown: int, quality: str
 ) -> None:

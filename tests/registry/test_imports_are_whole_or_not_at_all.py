@@ -16,7 +16,10 @@ HEADER = "code,name,kind,counting,capacity,operator_code,lat,lon\n"
 
 
 def test_a_csv_becomes_rows() -> None:
-    text_ = HEADER + "a1,爱山广场,public_offstreet,counter,120,op,30.87,120.1\na2,衣裳街,on_street,spaces,9,op,,\n"
+    text_ = (
+        HEADER
+        + "a1,爱山广场,public_offstreet,counter,120,op,30.87,120.1\na2,衣裳街,on_street,spaces,9,op,,\n"
+    )
     batch = parse_csv("facilities", text_.encode("utf-8-sig"))
     assert [(f.code, f.capacity, f.lat) for f in batch.facilities] == [("a1", 120, 30.87), ("a2", 9, None)]
 
