@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.kernel import outbox
 from parking_cloud.occupancy.events import FACILITY_CHANGED
 from parking_cloud.registry.service import device_places
-from sensor_gateway.observation import Observation
+from sensor_gateway.observation import MOST_AHEAD, Observation
 
 _COLUMNS = (
     "id, observed_at, device_id, facility_id, space_id, kind, occupied, free, frame_counter,"
@@ -128,12 +128,24 @@ async def _lock_known(
 
 
 async def _not_yet_recorded(session: AsyncSession, observations: list[Observation]) -> list[Observation]:
+    """Those that the history does not have.
+
+    A frame dated ahead of its arrival was held to the arrival, so sent again it may come with a time up
+    to MOST_AHEAD later: the look-up goes back that far, by device.
+    """
     rows = await session.execute(
         text(
-            "select o.id from unnest(cast(:ids as uuid[]), cast(:times as timestamptz[])) as n(id, at)"
-            " join observation o on o.observed_at = n.at and o.id = n.id"
+            "select o.id from unnest(cast(:ids as uuid[]), cast(:devices as uuid[]),"
+            " cast(:times as timestamptz[])) as n(id, device_id, at)"
+            " join observation o on o.device_id = n.device_id and o.id = n.id"
+            " and o.observed_at between n.at - cast(:ahead as interval) and n.at"
         ),
-        {"ids": [o.id for o in observations], "times": [o.observed_at for o in observations]},
+        {
+            "ids": [o.id for o in observations],
+            "devices": [o.device_id for o in observations],
+            "times": [o.observed_at for o in observations],
+            "ahead": MOST_AHEAD,
+        },
     )
     recorded = set(rows.scalars())
     return [o for o in observations if o.id not in recorded]

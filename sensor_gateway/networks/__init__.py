@@ -1,0 +1,16 @@
+"""Network servers: each module turns one server's messages into Uplinks."""
+
+from __future__ import annotations
+
+from sensor_gateway.networks import chirpstack, the_things_stack
+from sensor_gateway.networks.base import MalformedMessage, Parser, Uplink
+
+__all__ = ["PARSERS", "MalformedMessage", "Parser", "Uplink", "network_of_topic"]
+
+PARSERS: dict[str, Parser] = {"chirpstack": chirpstack.parse, "the-things-stack": the_things_stack.parse}
+"""By the name of the source."""
+
+
+def network_of_topic(topic: str) -> str:
+    """Which network server publishes on a topic."""
+    return "the-things-stack" if topic.startswith("v3/") else "chirpstack"

@@ -1,0 +1,108 @@
+"""The intake: messages of any transport → observations and dead letters, published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from prometheus_client import Counter
+
+from sensor_gateway.follower import DirectoryFollower
+from sensor_gateway.networks import PARSERS, MalformedMessage, Uplink
+from sensor_gateway.observation import DeadLetter, Observation
+from sensor_gateway.pipeline import Refused, observe_uplink
+from sensor_gateway.publish import Publisher
+
+PUBLISHED = Counter("gateway_observations", "Observations that Redis has taken", ["transport"])
+DEAD = Counter("gateway_dead_letters", "Messages set aside", ["transport", "reason"])
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A network server's message as it arrived. `origin` is its topic or path."""
+
+    source: str
+    transport: str
+    origin: str
+    body: bytes
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one message: exactly one of the two is set."""
+
+    observation: Observation | None = None
+    refused: Refused | None = None
+
+
+class Intake:
+    """Takes batches of uplink messages. When `take` returns, Redis has what they became."""
+
+    def __init__(
+        self,
+        directory: DirectoryFollower,
+        publisher: Publisher,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._directory = directory
+        self._publisher = publisher
+        self._now = now
+
+    async def take(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Each message's outcome, in order; refused ones are dead letters by then.
+
+        Raises StorageUnavailable: then nothing may be acknowledged.
+        """
+        received_at = self._now()
+        outcomes = await self.judge(messages, received_at)
+        dead = [
+            DeadLetter(
+                reason=outcome.refused.reason,
+                detail=outcome.refused.detail,
+                transport=message.transport,
+                origin=message.origin,
+                raw=message.body,
+                received_at=received_at,
+                source=message.source,
+            )
+            for message, outcome in zip(messages, outcomes, strict=True)
+            if outcome.refused
+        ]
+        good = [outcome.observation for outcome in outcomes if outcome.observation]
+        await self._publisher.publish(good, dead)
+        if messages:
+            PUBLISHED.labels(messages[0].transport).inc(len(good))
+        for letter in dead:
+            DEAD.labels(letter.transport, letter.reason).inc()
+        return outcomes
+
+    async def judge(self, messages: Sequence[Message], received_at: datetime) -> list[Outcome]:
+        """Decode and identify, without publishing."""
+        parsed: list[Uplink | Refused] = [_parse(message) for message in messages]
+        devices = await self._directory.devices({u.dev_eui for u in parsed if isinstance(u, Uplink)})
+        outcomes: list[Outcome] = []
+        for message, uplink in zip(messages, parsed, strict=True):
+            if isinstance(uplink, Refused):
+                outcomes.append(Outcome(refused=uplink))
+                continue
+            device = devices.get(uplink.dev_eui)
+            if device is None:
+                refused = Refused("unknown-device", f"no device {uplink.dev_eui} is registered", "devEui")
+                outcomes.append(Outcome(refused=refused))
+                continue
+            try:
+                observation = observe_uplink(uplink, device, message.source, received_at)
+                outcomes.append(Outcome(observation=observation))
+            except Refused as refused:
+                outcomes.append(Outcome(refused=refused))
+        return outcomes
+
+
+def _parse(message: Message) -> Uplink | Refused:
+    try:
+        return PARSERS[message.source](message.body)
+    except (MalformedMessage, KeyError) as error:
+        return Refused("malformed-message", str(error))

@@ -1,0 +1,32 @@
+"""What a network server passes on: one radio frame of one device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+
+class MalformedMessage(ValueError):
+    """Not a message of this network server; says what is wrong."""
+
+
+class Uplink(msgspec.Struct, frozen=True):
+    """A frame as it left the device. `time` is the network server's, aware."""
+
+    dev_eui: str
+    f_port: int
+    f_cnt: int
+    data: bytes
+    time: datetime
+
+
+Parser = Callable[[bytes], Uplink]
+
+
+def aware(moment: datetime | None) -> datetime:
+    """The moment, where it is there and says its zone. Raises MalformedMessage."""
+    if moment is None or moment.tzinfo is None:
+        raise MalformedMessage("the time is missing or has no zone")
+    return moment

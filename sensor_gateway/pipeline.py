@@ -1,0 +1,130 @@
+"""The pipeline: what arrived + who the device is → an Observation, or a refusal with its reason. No I/O."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from sensor_gateway.codecs import DecodeError, UnknownModel, codec_for
+from sensor_gateway.directory import DeviceEntry
+from sensor_gateway.networks import Uplink
+from sensor_gateway.observation import MOST_AHEAD, OLDEST, Kind, Observation, Quality, observation_id
+
+Reason = Literal[
+    "malformed-message",
+    "unknown-device",
+    "undecodable-payload",
+    "absurd-time",
+    "invalid-input",
+    "not-allowed",
+    "coordinates-outside-the-world",
+]
+MOST_FREE = 1_000_000
+"""A count beyond this, either way, is no count."""
+
+
+class Refused(Exception):
+    """Why something could not become an Observation."""
+
+    def __init__(self, reason: Reason, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.reason: Reason = reason
+        self.detail = detail
+        self.field = field
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A row of the plain form: a space is `occupied` or not, or a facility has `free` spaces."""
+
+    device_id: str
+    observed_at: datetime
+    occupied: bool | None = None
+    free: int | None = None
+    lat: float | None = None
+    lon: float | None = None
+
+
+def observe_uplink(uplink: Uplink, device: DeviceEntry, source: str, received_at: datetime) -> Observation:
+    """A radio frame of a known device. Raises Refused."""
+    try:
+        codec = codec_for(device.vendor, device.model, device.firmware_line)
+        reading = codec.decode(uplink.f_port, uplink.data)
+    except (DecodeError, UnknownModel) as error:
+        raise Refused("undecodable-payload", f"{device.vendor} {device.model}: {error}") from error
+    observed_at, quality = judge_time(uplink.time, received_at)
+    return Observation(
+        # The sender's own time, so that a message sent again has the same id whenever it arrives.
+        id=observation_id(
+            device.device_id, uplink.time, uplink.f_cnt, bytes([uplink.f_port & 0xFF]) + uplink.data
+        ),
+        device_id=device.device_id,
+        facility_id=device.facility_id,
+        space_id=device.space_id,
+        kind=reading.kind,
+        observed_at=observed_at,
+        received_at=received_at,
+        source=source,
+        occupied=reading.occupied if device.space_id else None,
+        frame_counter=uplink.f_cnt,
+        battery_v=reading.battery_v,
+        temperature_c=reading.temperature_c,
+        quality=quality,
+    )
+
+
+def observe_statement(row: Statement, device: DeviceEntry, source: str, received_at: datetime) -> Observation:
+    """A row of the plain form, of a known device. Raises Refused."""
+    _check_statement(row, device)
+    observed_at, quality = judge_time(row.observed_at, received_at)
+    if row.free is not None and not 0 <= row.free <= (device.capacity or MOST_FREE):
+        quality = Quality.OUT_OF_RANGE
+    body = b"occupied=%d" % row.occupied if row.occupied is not None else b"free=%d" % (row.free or 0)
+    return Observation(
+        id=observation_id(device.device_id, row.observed_at, None, body),
+        device_id=device.device_id,
+        facility_id=device.facility_id,
+        space_id=device.space_id,
+        kind=Kind.COUNT if row.free is not None else Kind.STATUS,
+        observed_at=observed_at,
+        received_at=received_at,
+        source=source,
+        occupied=row.occupied,
+        free=row.free,
+        quality=quality,
+    )
+
+
+def _check_statement(row: Statement, device: DeviceEntry) -> None:
+    if (row.occupied is None) == (row.free is None):
+        raise Refused("invalid-input", "give either `occupied` or `free`", "occupied, free")
+    if device.space_id is None and row.free is None:
+        raise Refused("invalid-input", "this device counts a facility: give `free`", "occupied")
+    if device.space_id is not None and row.occupied is None:
+        raise Refused("invalid-input", "this device watches one space: give `occupied`", "free")
+    if row.free is not None and abs(row.free) > MOST_FREE:
+        raise Refused("invalid-input", f"`free` is beyond ±{MOST_FREE}", "free")
+    for field, value, limit in (("lat", row.lat, 90), ("lon", row.lon, 180)):
+        if value is not None and not -limit <= value <= limit:
+            raise Refused("coordinates-outside-the-world", f"`{field}` is beyond ±{limit}", field)
+
+
+def judge_time(observed_at: datetime, received_at: datetime) -> tuple[datetime, Quality]:
+    """The time to keep, and its quality. Raises Refused for a time that cannot be.
+
+    What is dated ahead of its arrival, within MOST_AHEAD, is held to the arrival.
+    """
+    if observed_at.tzinfo is None:
+        raise Refused(
+            "invalid-input", "the time has no zone; write it like 2026-03-01T08:00:00+08:00", "observed_at"
+        )
+    if received_at - observed_at > OLDEST:
+        raise Refused(
+            "absurd-time", f"{observed_at.isoformat()} is more than {OLDEST.days} days ago", "observed_at"
+        )
+    if observed_at - received_at > MOST_AHEAD:
+        raise Refused("absurd-time", f"{observed_at.isoformat()} is in the future", "observed_at")
+    if observed_at > received_at:
+        return received_at, Quality.FUTURE
+    return observed_at.astimezone(UTC), Quality.GOOD

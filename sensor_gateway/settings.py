@@ -1,0 +1,39 @@
+"""The gateway's settings, from the environment (`PARKING_…`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The variable is `PARKING_` and the field's name in capitals."""
+
+    redis_url: str
+    mqtt_url: str = ""
+    """mqtt://user:password@host:port; empty: HTTP intake only."""
+    gateway_id: str = "parking-gateway"
+    """The MQTT session's name. It must stay the same, so that what was queued meanwhile is delivered."""
+    intake_host: str = "127.0.0.1"
+    intake_port: int = 8010
+    stream_shards: int = 2
+    log_level: str = "INFO"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check. Raises SettingsError."""
+    environ = os.environ if environ is None else environ
+    names = [field.name for field in msgspec.structs.fields(Settings)]
+    given = {
+        name: environ[f"PARKING_{name.upper()}"] for name in names if environ.get(f"PARKING_{name.upper()}")
+    }
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"a PARKING_… setting of the gateway is missing or wrong: {error}") from error
