@@ -17,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -121,18 +121,23 @@ class Server:
         self.log = home / f"{name}.log"
         self._record = home / f"{name}.pid"
 
-    def start(self, command: Sequence[str | Path], user: pwd.struct_passwd | None = None) -> None:
+    def start(
+        self,
+        command: Sequence[str | Path],
+        user: pwd.struct_passwd | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the process in a session of its own, its output in the log."""
         options: dict[str, Any] = {}
         if user is not None:
-            options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",
+                env=environment,
                 start_new_session=True,
                 **options,
             )
