@@ -32,8 +32,7 @@ from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
-from parking_cloud.web.assets import openapi_config, template_config
-from parking_cloud.web.assets import route_handlers as asset_routes
+from parking_cloud.web.assets import asset_routers, openapi_config, template_config
 
 MAX_BODY = 10_000_000
 """Bytes; imports are the largest thing sent here."""
@@ -128,7 +127,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *guidance_routes,
             *driver_routes,
             *console_routes,
-            *asset_routes,
+            *asset_routers(),
         ],
         dependencies={
             "session": Provide(provide_session),

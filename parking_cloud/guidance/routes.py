@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
+import msgspec
 from litestar import Controller, get
 from litestar.params import Parameter
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +14,7 @@ from parking_cloud.accounts.guards import public
 from parking_cloud.guidance import service
 from parking_cloud.guidance.service import NearbyFacilities
 from parking_cloud.kernel.clock import Clock
-from parking_cloud.kernel.coordinates import Crs, Position
+from parking_cloud.kernel.coordinates import Crs, Position, from_wgs84
 from parking_cloud.kernel.settings import Settings
 
 
@@ -45,4 +46,19 @@ class GuidanceController(Controller):
         )
 
 
-route_handlers = [GuidanceController]
+class Converted(msgspec.Struct, frozen=True):
+    """A position in the coordinate system that was asked for."""
+
+    lat: float
+    lon: float
+    crs: str
+
+
+@get("/v1/geo/convert", guards=[public], tags=["guidance"])
+async def convert(lat: float, lon: float, to: Literal["wgs84", "gcj02", "bd09"]) -> Converted:
+    """A WGS-84 position in another coordinate system, for links into Chinese maps."""
+    point = from_wgs84(Position(lat, lon), Crs(to))
+    return Converted(round(point.lat, 6), round(point.lon, 6), to)
+
+
+route_handlers = [GuidanceController, convert]

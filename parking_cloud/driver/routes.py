@@ -1,0 +1,53 @@
+"""The driver page, and the outlines that its map draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.datastructures import Cookie
+from litestar.response import Template
+
+from parking_cloud.accounts.guards import public
+from parking_cloud.demo.city import outlines
+from parking_cloud.driver.texts import TEXTS
+from parking_cloud.kernel.problems import pick_language
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.web.assets import page_headers
+
+_LANGUAGE_COOKIE = "parking_language"
+_A_YEAR_S = 365 * 24 * 3600
+
+
+@get("/", guards=[public], include_in_schema=False)
+async def driver_page(request: Request[Any, Any, Any], settings: Settings, lang: str = "") -> Template:
+    """Where can I park: map, list and live numbers. Chinese unless English was chosen."""
+    chosen = lang if lang in TEXTS else request.cookies.get(_LANGUAGE_COOKIE)
+    language = pick_language(None, chosen)
+    cookies = (
+        [Cookie(_LANGUAGE_COOKIE, language, max_age=_A_YEAR_S, samesite="lax", httponly=True)]
+        if lang in TEXTS
+        else []
+    )
+    return Template(
+        "driver.html",
+        context={
+            "t": TEXTS[language],
+            "language": language,
+            "other": "en" if language == "zh-CN" else "zh-CN",
+            "tile_url": settings.tile_url,
+        },
+        headers=page_headers(settings) | {"Content-Language": language},
+        cookies=cookies,
+    )
+
+
+@get("/v1/geo/outlines", guards=[public], tags=["guidance"])
+async def geo_outlines() -> Response[bytes]:
+    """The districts' outlines as GeoJSON (WGS-84)."""
+    return Response(
+        outlines(), media_type="application/geo+json", headers={"Cache-Control": "public, max-age=86400"}
+    )
+
+
+route_handlers = [driver_page, geo_outlines]

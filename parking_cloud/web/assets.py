@@ -1,0 +1,92 @@
+"""What pages load, served by the application itself: nothing comes from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar.contrib.jinja import JinjaTemplateEngine
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.router import Router
+from litestar.static_files import create_static_files_router
+from litestar.template.config import TemplateConfig
+
+from parking_cloud.accounts.guards import public
+from parking_cloud.kernel.settings import Settings
+
+_WEB = Path(__file__).resolve().parent
+_ROOT = _WEB.parent
+_PACKAGES = {
+    "leaflet": _WEB / "node_modules/leaflet/dist",
+    "swagger-ui": _WEB / "node_modules/swagger-ui-dist",
+}
+_OWN = {"driver": _ROOT / "driver/static", "console": _ROOT / "console/static"}
+
+
+class AssetsMissing(RuntimeError):
+    """The front-end packages are not installed."""
+
+
+def asset_routers() -> list[Router]:
+    """/assets/vendor/<package> and /assets/<page>. Raises AssetsMissing."""
+    missing = [str(folder) for folder in _PACKAGES.values() if not folder.is_dir()]
+    if missing:
+        raise AssetsMissing(f"front-end packages are missing ({', '.join(missing)}): run `make setup`")
+    folders = {f"/assets/vendor/{name}": folder for name, folder in _PACKAGES.items()}
+    folders |= {f"/assets/{name}": folder for name, folder in _OWN.items()}
+    return [
+        create_static_files_router(
+            path=path, directories=[folder], guards=[public], include_in_schema=False, name=path
+        )
+        for path, folder in folders.items()
+    ]
+
+
+def template_config() -> TemplateConfig[JinjaTemplateEngine]:
+    """Jinja2 over the pages' templates; everything is escaped, and a forgotten value is an error."""
+    loader = FileSystemLoader([_ROOT / "driver/templates", _ROOT / "console/templates"])
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
+
+
+def openapi_config() -> OpenAPIConfig:
+    """The API's documentation at /docs, with its viewer served from here."""
+    base = "/assets/vendor/swagger-ui"
+    viewer = SwaggerRenderPlugin(
+        js_url=f"{base}/swagger-ui-bundle.js",
+        css_url=f"{base}/swagger-ui.css",
+        standalone_preset_js_url=f"{base}/swagger-ui-standalone-preset.js",
+        favicon='<link rel="icon" type="image/png" href="/assets/vendor/swagger-ui/favicon-32x32.png">',
+        style="<style>body { margin: 0; padding: 0 }</style>",
+    )
+    return OpenAPIConfig(
+        title="湖州智慧停车云平台 Huzhou parking cloud",
+        version="1",
+        path="/docs",
+        render_plugins=[viewer],
+        components=Components(
+            security_schemes={"token": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        openapi_router=Router("/docs", route_handlers=[], guards=[public]),
+    )
+
+
+def page_headers(settings: Settings) -> dict[str, str]:
+    """Headers of every page: only our own scripts run, and only our own origin is asked."""
+    tiles = f" {_origin(settings.tile_url)}" if settings.tile_url else ""
+    policy = (
+        f"default-src 'self'; img-src 'self' data:{tiles}; style-src 'self' 'unsafe-inline';"
+        " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.split('/')[0]}"
