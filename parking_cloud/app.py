@@ -136,7 +136,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             "redis": Provide(provide_redis, sync_to_thread=False),
             "event_hub": Provide(provide_event_hub, sync_to_thread=False),
         },
-        middleware=[IdentityMiddleware],
+        middleware=[IdentityMiddleware()],
         exception_handlers=exception_handlers,
         lifespan=[lifespan],
         openapi_config=openapi_config(),

@@ -54,6 +54,8 @@ def on_problem(request: AnyRequest, problem: Problem) -> Response[bytes]:
 
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """The framework's own refusals, by what they mean."""
+    if error.status_code >= 500:
+        log.error("unhandled error", path=request.url.path, exc_info=error)
     return on_problem(request, _as_problem(error))
 
 

@@ -10,6 +10,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -25,7 +26,7 @@ from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
-from parking_cloud.occupancy.projector import Projected, merged, project
+from parking_cloud.occupancy.projector import Projected, ensure_partitions, merged, project
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, DEAD_LETTER_STREAM, Observation, decode, streams
@@ -205,6 +206,9 @@ class Worker:
 
     async def _stay_alive(self) -> None:
         await self._redis.set(ALIVE_KEY, self._name, ex=_ALIVE_S)
+        today = datetime.now(UTC).date()
+        async with transaction(self._sessions) as session:
+            await ensure_partitions(session, {today, today + timedelta(days=1)})
         for stream in streams(self._settings.stream_shards):
             await self._claim_abandoned(stream)
         await self._rebuild_directory_if_lost()

@@ -73,10 +73,11 @@ async def project(session: AsyncSession, observations: Sequence[Observation]) ->
     see each other's spaces and cannot deadlock.
     """
     unique = {o.id: o for o in observations}
+    # Before anything else: making a partition locks the whole history, so nothing of it may be held yet.
+    await ensure_partitions(session, {o.observed_at.astimezone(UTC).date() for o in observations})
     known, orphans = await _lock_known(session, list(unique.values()))
     fresh = await _not_yet_recorded(session, known)
     if fresh:
-        await _ensure_partitions(session, {o.observed_at.astimezone(UTC).date() for o in fresh})
         await _record(session, fresh)
         await _move_devices(session, newest(fresh, lambda o: o.device_id))
         spaces = newest((o for o in fresh if o.occupied is not None and o.space_id), lambda o: o.space_id)
@@ -151,8 +152,8 @@ async def _not_yet_recorded(session: AsyncSession, observations: list[Observatio
     return [o for o in observations if o.id not in recorded]
 
 
-async def _ensure_partitions(session: AsyncSession, days: set[date]) -> None:
-    """Make the day partitions that a batch needs. The lock lasts to the end of the transaction."""
+async def ensure_partitions(session: AsyncSession, days: set[date]) -> None:
+    """Make the history's day partitions where missing. The lock lasts to the end of the transaction."""
     names = {f"observation_{day:%Y%m%d}": day for day in days}
     rows = await session.execute(
         text("select relname from pg_class where relname = any(:names)"), {"names": list(names)}

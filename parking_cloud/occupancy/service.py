@@ -42,11 +42,11 @@ _PAGE = text(
 )
 _NEAR = text(
     f"""
-    select {_COLUMNS}, round(st_distance(position, here.point)::numeric, 1)::float8 as distance_m
-    from facility_now, (select st_point(:lon, :lat)::geography as point) here
+    select {_COLUMNS}, cast(round(cast(st_distance(position, here.point) as numeric), 1) as float8) as distance_m
+    from facility_now, (select cast(st_point(:lon, :lat) as geography) as point) here
     where st_dwithin(position, here.point, :radius_m)
     order by position <-> here.point, code limit :limit
-    """.replace("::", "\\:\\:")
+    """
 )
 _SPACES = text(
     "select s.id, s.number, s.kind, s.shared, n.occupied, n.observed_at from space s"
