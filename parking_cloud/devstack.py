@@ -280,7 +280,7 @@ class Stack:
         for setting in ("fsync=off", "full_page_writes=off", "synchronous_commit=off") if self._fast else ():
             options += ["-c", setting]
         url = f"postgresql://parking:{password}@{_LOCALHOST}:{port}"
-        command = [postgres, "-D", data, *options]
+        command: list[str | Path] = [postgres, "-D", data, *options]
         self._launch("postgres", command, lambda: _postgres_answers(f"{url}/postgres"), user)
         _create_database(f"{url}/postgres", f"{url}/parking")
         return f"{url}/parking"

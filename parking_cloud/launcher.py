@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -257,7 +257,7 @@ def _supervise(home: Path, *, port: int | None, simulate: bool, announce: bool) 
         record.unlink(missing_ok=True)
 
 
-def _watch(platform: Platform) -> None:
+def _watch(platform: Platform) -> NoReturn:
     """Revive what dies, ever more slowly while it goes on dying."""
     delay, last = 1.0, time.monotonic()
     while True:

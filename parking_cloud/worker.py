@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from parking_cloud.occupancy.projector import Projected, ensure_partitions, merg
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, DEAD_LETTER_STREAM, Observation, decode, streams
+from sensor_gateway.streams import Entry, entries_of
 
 GROUP = "projector"
 ALIVE_KEY = "parking:worker:alive"
@@ -42,9 +44,6 @@ OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     DEVICES_CHANGED: publish_devices,
     account_events.SOURCE_CHANGED: account_events.publish_sources,
 }
-
-Entry = tuple[bytes, dict[bytes, bytes]]
-"""(id on the stream, fields)"""
 
 log = structlog.get_logger("worker")
 
@@ -63,6 +62,7 @@ class Worker:
         self._sessions = sessions
         self._redis = redis
         self._name = name or socket.gethostname()
+        self._positions: dict[str, str] = {}
         self._wake_relay = asyncio.Event()
 
     async def run(self) -> None:
@@ -86,7 +86,7 @@ class Worker:
             if "BUSYGROUP" not in str(error):
                 raise
 
-    async def _insistently(self, deed: Any) -> None:
+    async def _insistently(self, deed: Callable[[], Awaitable[None]]) -> None:
         """Do it, again and again while PostgreSQL or Redis is away."""
         delay = 0.2
         while True:
@@ -100,18 +100,16 @@ class Worker:
 
     async def _project_stream(self, stream: str) -> None:
         """First what this worker was given and never acknowledged, then what is new."""
-        position = "0"
+        self._positions[stream] = "0"
         while True:
-            entries: list[Entry] = []
+            await self._insistently(partial(self._project_next, stream))
 
-            async def step(position: str = position) -> None:
-                entries.extend(await self._read(stream, position))
-                if entries:
-                    await self._project_entries(stream, entries)
-
-            await self._insistently(step)
-            if not entries:
-                position = ">"
+    async def _project_next(self, stream: str) -> None:
+        entries = await self._read(stream, self._positions[stream])
+        if entries:
+            await self._project_entries(stream, entries)
+        else:
+            self._positions[stream] = ">"
 
     async def _read(self, stream: str, position: str) -> list[Entry]:
         try:
@@ -127,7 +125,7 @@ class Worker:
                 raise
             await self._ensure_group(stream)  # Redis was emptied meanwhile
             return []
-        return answer[0][1] if answer else []
+        return entries_of(answer)
 
     async def _project_entries(self, stream: str, entries: Sequence[Entry]) -> None:
         """Project, commit, then acknowledge and remove the entries."""

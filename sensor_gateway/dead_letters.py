@@ -9,6 +9,7 @@ from sensor_gateway.intake import Intake, Message, utc_now
 from sensor_gateway.networks import PARSERS
 from sensor_gateway.observation import DEAD_LETTER_STREAM, DeadLetter
 from sensor_gateway.publish import Publisher, dead_letter_of
+from sensor_gateway.streams import read_newest, read_range
 
 _PAGE = 500
 
@@ -27,7 +28,7 @@ async def count(redis: Redis) -> int:
 
 async def newest(redis: Redis, limit: int) -> list[tuple[str, DeadLetter]]:
     """The newest dead letters, each with its id."""
-    entries = await redis.xrevrange(DEAD_LETTER_STREAM, count=limit)
+    entries = await read_newest(redis, DEAD_LETTER_STREAM, count=limit)
     return [(entry_id.decode(), dead_letter_of(fields)) for entry_id, fields in entries]
 
 
@@ -39,7 +40,7 @@ async def replay(redis: Redis, intake: Intake, publisher: Publisher) -> Replayed
     """
     position, replayed, left = "-", 0, 0
     while True:
-        entries = await redis.xrange(DEAD_LETTER_STREAM, min=position, count=_PAGE)
+        entries = await read_range(redis, DEAD_LETTER_STREAM, position, count=_PAGE)
         if not entries:
             return Replayed(replayed, left)
         position = f"({entries[-1][0].decode()}"

@@ -15,7 +15,7 @@ DEVICES_HASH = "parking:directory:devices"
 SOURCES_HASH = "parking:directory:sources"
 """field: SHA-256 hex digest of an API key; value: SourceEntry as JSON."""
 CHANGES_STREAM = "parking:directory:changes"
-"""entries {"h": hash name, "f": field name}; a field no longer in the hash was removed. `f` = "*": reload all."""
+"""Entries {"h": hash, "f": field}; a field not in the hash any more was removed; "*": reload all."""
 
 
 class DeviceEntry(msgspec.Struct, frozen=True, omit_defaults=True):

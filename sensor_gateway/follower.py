@@ -21,6 +21,7 @@ from sensor_gateway.directory import (
     decode_source,
     device_field,
 )
+from sensor_gateway.streams import Entry, newest_id, read_after
 
 _PAGE = 2_000
 
@@ -38,8 +39,7 @@ class DirectoryFollower:
 
     async def load(self) -> None:
         """Read both hashes whole. What changes while they are read comes again by the stream."""
-        newest = await self._redis.xrevrange(CHANGES_STREAM, count=1)
-        self._position = newest[0][0].decode() if newest else "0-0"
+        self._position = await newest_id(self._redis, CHANGES_STREAM)
         self._devices = {}
         async for field, body in self._redis.hscan_iter(DEVICES_HASH, count=_PAGE):
             self._keep(DEVICES_HASH, field.decode(), body)
@@ -53,8 +53,10 @@ class DirectoryFollower:
         delay = 0.1
         while True:
             try:
-                answer = await self._redis.xread({CHANGES_STREAM: self._position}, count=_PAGE, block=1000)
-                for _, entries in answer or ():
+                entries = await read_after(
+                    self._redis, CHANGES_STREAM, self._position, count=_PAGE, block_ms=1000
+                )
+                if entries:
                     await self._apply(entries)
                 delay = 0.1
             except (RedisError, OSError) as error:
@@ -62,7 +64,7 @@ class DirectoryFollower:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
 
-    async def _apply(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    async def _apply(self, entries: list[Entry]) -> None:
         changed = {(fields[b"h"].decode(), fields[b"f"].decode()) for _, fields in entries}
         if any(field == "*" for _, field in changed):
             await self.load()

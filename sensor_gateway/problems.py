@@ -46,7 +46,7 @@ _TABLE: dict[str, tuple[int, str, str, str, str]] = {
     ),
     "undecodable-payload": (
         422, "载荷无法解码", "请检查设备的厂商、型号与固件；原始数据已保存。",
-        "The payload cannot be decoded", "Check the device's vendor, model and firmware; the raw bytes are kept.",
+        "The payload cannot be decoded", "Check its vendor, model and firmware; the raw bytes are kept.",
     ),
     "absurd-time": (
         422, "时间不合理", "观测时间不得早于 30 天前，也不得超前 5 分钟以上。",

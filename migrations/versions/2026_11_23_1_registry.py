@@ -61,7 +61,8 @@ UP = [
         CONSTRAINT ck_facility_capacity CHECK (capacity >= 0),
         CONSTRAINT ck_facility_shared_spaces CHECK (shared_spaces >= 0),
         CONSTRAINT ck_facility_counting CHECK (counting in ('spaces', 'counter')),
-        CONSTRAINT ck_facility_kind CHECK (kind in ('public_offstreet', 'on_street', 'ancillary', 'institution', 'state_enterprise', 'park_and_ride')),
+        CONSTRAINT ck_facility_kind CHECK (kind in ('public_offstreet',
+            'on_street', 'ancillary', 'institution', 'state_enterprise', 'park_and_ride')),
         CONSTRAINT uq_facility_code UNIQUE (code),
         CONSTRAINT fk_facility_operator_id FOREIGN KEY(operator_id) REFERENCES operator (id),
         CONSTRAINT fk_facility_institution_id FOREIGN KEY(institution_id) REFERENCES institution (id)
@@ -97,7 +98,8 @@ UP = [
         CONSTRAINT pk_space PRIMARY KEY (id),
         CONSTRAINT uq_space_facility_id_number UNIQUE (facility_id, number),
         CONSTRAINT uq_space_facility_and_id UNIQUE (facility_id, id),
-        CONSTRAINT fk_space_zone_of_same_facility FOREIGN KEY(facility_id, zone_id) REFERENCES zone (facility_id, id),
+        CONSTRAINT fk_space_zone_of_same_facility FOREIGN KEY(facility_id, zone_id)
+            REFERENCES zone (facility_id, id),
         CONSTRAINT ck_space_kind CHECK (kind in ('standard', 'accessible', 'charging', 'large')),
         CONSTRAINT fk_space_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
     )
@@ -115,7 +117,8 @@ UP = [
         space_id UUID,
         created_at timestamptz DEFAULT now() NOT NULL,
         CONSTRAINT pk_device PRIMARY KEY (id),
-        CONSTRAINT fk_device_space_of_same_facility FOREIGN KEY(facility_id, space_id) REFERENCES space (facility_id, id),
+        CONSTRAINT fk_device_space_of_same_facility FOREIGN KEY(facility_id, space_id)
+            REFERENCES space (facility_id, id),
         CONSTRAINT ck_device_dev_eui CHECK (dev_eui is null or dev_eui ~ '^[0-9a-f]{16}$'),
         CONSTRAINT uq_device_external_id UNIQUE (external_id),
         CONSTRAINT uq_device_dev_eui UNIQUE (dev_eui),

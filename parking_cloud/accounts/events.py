@@ -37,7 +37,7 @@ async def _write(redis: Redis, keys: Sequence[ApiKey], gone: set[str]) -> None:
             continue
         gone.discard(key.key_hash)
         entry = SourceEntry(source=key.source, scopes=tuple(key.scopes), any_device=key.any_device)
-        pipeline.hset(SOURCES_HASH, key.key_hash, encode_entry(entry))  # type: ignore[arg-type]
+        pipeline.hset(SOURCES_HASH, key.key_hash, encode_entry(entry))
     for field in gone:
         pipeline.hdel(SOURCES_HASH, field)
     for field in {key.key_hash for key in keys} | gone:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, get, post
+from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts import service, tokens
@@ -38,7 +39,7 @@ class MeOut(msgspec.Struct, frozen=True):
 
 class AuthController(Controller):
     path = "/v1/auth"
-    tags: ClassVar = ["accounts"]
+    tags = ["accounts"]
 
     @post("/login", guards=[public], status_code=200)
     async def login(self, session: AsyncSession, clock: Clock, settings: Settings, data: LoginIn) -> TokenOut:
@@ -57,4 +58,4 @@ class AuthController(Controller):
         return MeOut(request.user.user_id, request.user.username, request.user.role)
 
 
-route_handlers = [AuthController]
+route_handlers: list[ControllerRouterHandler] = [AuthController]

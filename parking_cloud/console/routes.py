@@ -11,6 +11,7 @@ from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from litestar.response import Redirect, Template
+from litestar.types import ControllerRouterHandler
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,11 +22,11 @@ from parking_cloud.accounts.middleware import COOKIE
 from parking_cloud.accounts.roles import CONSOLE_ROLES
 from parking_cloud.accounts.service import AccountLocked, WrongPassword
 from parking_cloud.accounts.tokens import Identity
-from parking_cloud.driver.texts import TEXTS as KIND_TEXTS
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service as occupancy
 from parking_cloud.web.assets import page_headers
+from parking_cloud.web.kinds import KIND_NAMES
 from sensor_gateway.observation import DEAD_LETTER_STREAM
 
 
@@ -54,7 +55,7 @@ async def overview(
             "facilities": facilities,
             "totals": occupancy.city_totals(facilities),
             "dead_letters": await redis.xlen(DEAD_LETTER_STREAM),
-            "kinds": KIND_TEXTS["zh-CN"],
+            "kinds": KIND_NAMES["zh-CN"],
             "as_of": clock.now(),
         },
         headers=page_headers(settings),
@@ -95,4 +96,4 @@ def _sign_in_page(settings: Settings, error: str) -> Template:
     return Template("sign_in.html", context={"error": error}, headers=page_headers(settings))
 
 
-route_handlers = [overview, sign_in, sign_out]
+route_handlers: list[ControllerRouterHandler] = [overview, sign_in, sign_out]

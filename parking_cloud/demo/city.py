@@ -11,6 +11,7 @@ import msgspec
 from shapely.geometry import Point, shape
 from shapely.geometry.base import BaseGeometry
 
+from parking_cloud.guidance.outlines import outlines
 from parking_cloud.registry.schemas import (
     DeviceIn,
     FacilityIn,
@@ -52,11 +53,6 @@ class _City(msgspec.Struct, frozen=True):
     districts: list[_District]
 
 
-def outlines() -> bytes:
-    """The districts' outlines as GeoJSON (WGS-84), to draw the city without map tiles."""
-    return files(__package__).joinpath("data/districts.geojson").read_bytes()
-
-
 @cache
 def district_shapes() -> dict[str, tuple[BaseGeometry, tuple[float, float]]]:
     """District name → (outline, its seat as lat, lon)."""
@@ -87,7 +83,7 @@ def _add_facility(batch: RegistryBatch, district: _District, index: int, place: 
     sensed = place.kind in ("on_street", "institution", "state_enterprise")
     shared = place.kind in ("institution", "state_enterprise")
     institution = f"inst-{code}" if shared else None
-    if place.kind == "institution" or place.kind == "state_enterprise":
+    if institution and (place.kind == "institution" or place.kind == "state_enterprise"):
         batch.institutions.append(InstitutionIn(code=f"inst-{code}", name=place.name, kind=place.kind))
     lat, lon = place.position or _spread(district.name, index)
     operator = "shared" if shared else "street" if place.kind == "on_street" else "public"

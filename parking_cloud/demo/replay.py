@@ -131,9 +131,10 @@ def read_reports(path: Path) -> tuple[Reports, int]:
 
 
 def choose(reports: Reports, since: datetime | None, until: datetime | None) -> Reports:
-    """The reports in since <= t < until. Raises ReplayError where none, or more than the intake takes.
+    """The reports in since <= t < until, and before them what was last known of each facility.
 
-    Without a range a file longer than that gives its last day.
+    Without a range a file longer than the intake takes gives its last day. Raises ReplayError where the
+    range holds none, or is too long.
     """
     if not reports:
         raise ReplayError("the file has no reports")
@@ -192,7 +193,7 @@ def _moment(text: str) -> datetime:
 
 def _open_text(path: Path) -> io.TextIOBase:
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
 
 

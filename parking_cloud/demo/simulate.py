@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from parking_cloud.demo.city import build_city
 from parking_cloud.demo.fleet import Fleet, Published, Spoilage, batches
@@ -124,7 +125,7 @@ class Simulation:
 def connect(url: str, client_id: str) -> paho.Client:
     """A connected MQTT client with its network thread running."""
     parts = urlsplit(url)
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5)
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5)
     if parts.username:
         client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
     client.max_inflight_messages_set(1000)

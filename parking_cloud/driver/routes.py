@@ -7,10 +7,11 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.datastructures import Cookie
 from litestar.response import Template
+from litestar.types import ControllerRouterHandler
 
 from parking_cloud.accounts.guards import public
-from parking_cloud.demo.city import outlines
 from parking_cloud.driver.texts import TEXTS
+from parking_cloud.guidance.outlines import outlines
 from parking_cloud.kernel.problems import pick_language
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.web.assets import page_headers
@@ -50,4 +51,4 @@ async def geo_outlines() -> Response[bytes]:
     )
 
 
-route_handlers = [driver_page, geo_outlines]
+route_handlers: list[ControllerRouterHandler] = [driver_page, geo_outlines]

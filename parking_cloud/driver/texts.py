@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from parking_cloud.web.kinds import KIND_NAMES
+
 TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
+        **KIND_NAMES["zh-CN"],
         "title": "湖州停车",
         "subtitle": "哪里有空位",
         "search": "搜索停车场或地址",
@@ -35,17 +38,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "synthetic": "演示数据：容量与位置为虚构",
         "location_denied": "无法获取位置，请点选地图或搜索。",
         "all": "全部",
-        "public_offstreet": "公共停车场",
-        "on_street": "路内泊位",
-        "ancillary": "配建停车场",
-        "institution": "机关事业单位",
-        "state_enterprise": "国有企业",
-        "park_and_ride": "换乘停车场",
         "other_language": "English",
         "skip": "跳到列表",
         "pick": "以此处为中心查找",
     },
     "en": {
+        **KIND_NAMES["en"],
         "title": "Huzhou Parking",
         "subtitle": "Where there is a space",
         "search": "Search a car park or address",
@@ -77,12 +75,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "synthetic": "Demonstration data: capacities and positions are invented",
         "location_denied": "Your position is not available. Tap the map or search.",
         "all": "All",
-        "public_offstreet": "Public car park",
-        "on_street": "On-street",
-        "ancillary": "Building car park",
-        "institution": "Public institution",
-        "state_enterprise": "State enterprise",
-        "park_and_ride": "Park and ride",
         "other_language": "中文",
         "skip": "Skip to the list",
         "pick": "Search around here",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, get
 from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
@@ -20,7 +21,7 @@ from parking_cloud.kernel.settings import Settings
 
 class GuidanceController(Controller):
     path = "/v1/guidance"
-    tags: ClassVar = ["guidance"]
+    tags = ["guidance"]
 
     @get("/facilities", guards=[public])
     async def facilities(
@@ -61,4 +62,4 @@ async def convert(lat: float, lon: float, to: Literal["wgs84", "gcj02", "bd09"])
     return Converted(round(point.lat, 6), round(point.lon, 6), to)
 
 
-route_handlers = [GuidanceController, convert]
+route_handlers: list[ControllerRouterHandler] = [GuidanceController, convert]

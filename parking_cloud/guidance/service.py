@@ -35,7 +35,7 @@ async def nearby(
     now: datetime,
     stale_after: timedelta,
 ) -> NearbyFacilities:
-    """Facilities within `radius_m` of `here`, nearest first. `here` and the answer's positions are in `crs`."""
+    """Facilities within `radius_m` of `here`, nearest first; positions in and out are in `crs`."""
     point = to_wgs84(here, crs)
     found = await occupancy.near(
         session,

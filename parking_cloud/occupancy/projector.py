@@ -106,7 +106,8 @@ async def _lock_known(
 ) -> tuple[list[Observation], list[Observation]]:
     """Part what the registry does not have; lock the state rows of the rest (made where missing)."""
     places = await device_places(session, {o.device_id for o in observations})
-    known, orphans = [], []
+    known: list[Observation] = []
+    orphans: list[Observation] = []
     for observation in observations:
         here = places.get(observation.device_id) == (observation.facility_id, observation.space_id)
         (known if here else orphans).append(observation)
@@ -210,7 +211,8 @@ async def _move_devices(session: AsyncSession, latest: list[Observation]) -> Non
             """
             insert into device_state as s
                 (device_id, observed_at, observation_id, received_at, frame_counter, battery_v, temperature_c)
-            select * from unnest(cast(:devices as uuid[]), cast(:times as timestamptz[]), cast(:ids as uuid[]),
+            select * from unnest(
+                cast(:devices as uuid[]), cast(:times as timestamptz[]), cast(:ids as uuid[]),
                 cast(:received as timestamptz[]), cast(:frames as bigint[]), cast(:volts as float8[]),
                 cast(:temperatures as float8[]))
             on conflict (device_id) do update set

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from litestar import Controller, get
 from litestar.params import Parameter
 from litestar.response import ServerSentEvent
+from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
@@ -20,7 +21,7 @@ from parking_cloud.occupancy.stream import EventHub
 
 class FacilityController(Controller):
     path = "/v1/facilities"
-    tags: ClassVar = ["occupancy"]
+    tags = ["occupancy"]
 
     @get("/", guards=[public])
     async def facilities(
@@ -71,4 +72,4 @@ async def occupancy_stream(
     return ServerSentEvent(event_hub.listen(last_event_id))
 
 
-route_handlers = [FacilityController, occupancy_stream]
+route_handlers: list[ControllerRouterHandler] = [FacilityController, occupancy_stream]

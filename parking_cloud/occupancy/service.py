@@ -42,7 +42,7 @@ _PAGE = text(
 )
 _NEAR = text(
     f"""
-    select {_COLUMNS}, cast(round(cast(st_distance(position, here.point) as numeric), 1) as float8) as distance_m
+    select {_COLUMNS}, st_distance(position, here.point) as distance_m
     from facility_now, (select cast(st_point(:lon, :lat) as geography) as point) here
     where st_dwithin(position, here.point, :radius_m)
     order by position <-> here.point, code limit :limit
@@ -64,9 +64,9 @@ async def near(
     now: datetime,
     stale_after: timedelta,
 ) -> list[tuple[FacilityNow, float]]:
-    """Facilities within `radius_m` metres of a WGS-84 point, nearest first, each with its distance in metres."""
+    """Facilities within `radius_m` of a WGS-84 point, nearest first, each with its distance (metres)."""
     rows = await session.execute(_NEAR, {"lat": lat, "lon": lon, "radius_m": radius_m, "limit": limit})
-    return [(_facility(row, now, stale_after), row.distance_m) for row in rows]
+    return [(_facility(row, now, stale_after), round(row.distance_m, 1)) for row in rows]
 
 
 async def list_facilities(
@@ -88,7 +88,8 @@ async def page_facilities(
 ) -> FacilityPage:
     """One page of facilities by code, and the cursor of the next (None at the end)."""
     parameters = {"after": after, "limit": limit + 1, "kind": kind, "district": district}
-    items = [_facility(row, now, stale_after) for row in await session.execute(_PAGE, parameters)]
+    rows = await session.execute(_PAGE, parameters)
+    items: list[FacilityNow] = [_facility(row, now, stale_after) for row in rows]
     more = len(items) > limit
     return FacilityPage(items=items[:limit], next_cursor=items[limit - 1].code if more else None)
 

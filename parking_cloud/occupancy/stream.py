@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from parking_cloud.occupancy.events import EVENTS_STREAM
+from sensor_gateway.streams import newest_id, read_after, read_range
 
 _QUEUE = 2_000
 _QUIET_S = 15.0
@@ -63,28 +64,21 @@ class EventHub:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _read(self) -> None:
-        position = "$"
+        position = ""
         delay = 0.1
         while True:
             try:
-                if position == "$":
-                    position = await self._newest()
-                answer = await self._redis.xread({EVENTS_STREAM: position}, count=500, block=1000)
+                position = position or await newest_id(self._redis, EVENTS_STREAM)
+                entries = await read_after(self._redis, EVENTS_STREAM, position, count=500, block_ms=1000)
                 delay = 0.1
             except (RedisError, OSError) as error:
                 log.warning("events stream cannot be read; trying again", error=str(error), delay_s=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
                 continue
-            for _, entries in answer or ():
-                for entry_id, fields in entries:
-                    position = entry_id.decode()
-                    self._tell((position, fields[b"e"].decode()))
-
-    async def _newest(self) -> str:
-        """`$` asked anew each time would lose what comes between two reads."""
-        last = await self._redis.xrevrange(EVENTS_STREAM, count=1)
-        return last[0][0].decode() if last else "0-0"
+            for entry_id, fields in entries:
+                position = entry_id.decode()
+                self._tell((position, fields[b"e"].decode()))
 
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
@@ -122,13 +116,13 @@ class EventHub:
             self._listeners.discard(listener)
 
     async def _missed(self, last_event_id: str) -> AsyncIterator[ServerSentEventMessage]:
-        first = await self._redis.xrange(EVENTS_STREAM, count=1)
+        first = await read_range(self._redis, EVENTS_STREAM, "-", count=1)
         known = _is_id(last_event_id)
         if not known or (first and _order(first[0][0].decode()) > _order(last_event_id)):
             yield ServerSentEventMessage(event="reset", data=msgspec.json.encode({"reason": "gap"}).decode())
         position = last_event_id if known else "0-0"
         while True:
-            entries = await self._redis.xrange(EVENTS_STREAM, min=f"({position}", count=_REPLAY_PAGE)
+            entries = await read_range(self._redis, EVENTS_STREAM, f"({position}", count=_REPLAY_PAGE)
             for entry_id, fields in entries:
                 position = entry_id.decode()
                 yield ServerSentEventMessage(event="facility", id=position, data=fields[b"e"].decode())

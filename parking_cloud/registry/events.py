@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from redis.asyncio import Redis
-from sqlalchemy import Row, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.outbox import OutboxMessage
@@ -48,7 +48,7 @@ async def rebuild_directory(session: AsyncSession, redis: Redis) -> int:
     return len(rows)
 
 
-async def _write(redis: Redis, rows: Sequence[Row[Any]], *, announce: bool) -> None:
+async def _write(redis: Redis, rows: Sequence[Any], *, announce: bool) -> None:
     for start in range(0, len(rows), _CHUNK):
         entries: dict[str, bytes] = {}
         for row in rows[start : start + _CHUNK]:
@@ -63,12 +63,12 @@ async def _write(redis: Redis, rows: Sequence[Row[Any]], *, announce: bool) -> N
         await pipeline.execute()
 
 
-def _names(row: Row[Any]) -> Iterable[str]:
+def _names(row: Any) -> Iterable[str]:
     names = (str(row.id), row.external_id, row.dev_eui)
     return (device_field(name) for name in names if name)
 
 
-def _entry(row: Row[Any]) -> DeviceEntry:
+def _entry(row: Any) -> DeviceEntry:
     return DeviceEntry(
         device_id=row.id,
         facility_id=row.facility_id,

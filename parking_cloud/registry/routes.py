@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import allow
 from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.registry import service
 from parking_cloud.registry.csv_import import parse_csv
@@ -31,7 +32,7 @@ class ImportDone(msgspec.Struct, frozen=True):
 
 class RegistryController(Controller):
     path = "/v1/registry"
-    tags: ClassVar = ["registry"]
+    tags = ["registry"]
 
     @get("/devices", guards=[allow(Role.CITY_ADMINISTRATOR, Role.AUDITOR, Role.INTEGRATION)])
     async def devices(
@@ -47,7 +48,9 @@ class RegistryController(Controller):
         return DeviceList(items[:limit], items[limit - 1].external_id if more else None)
 
     @post("/imports/{part:str}", guards=[allow(Role.CITY_ADMINISTRATOR)])
-    async def import_csv(self, request: Request, session: AsyncSession, part: str) -> ImportDone:
+    async def import_csv(
+        self, request: Request[Identity, Any, Any], session: AsyncSession, part: str
+    ) -> ImportDone:
         """Add or update operators, institutions, facilities, zones, spaces or devices from a CSV body.
 
         The body is the file itself. All of it is written or nothing; the refusal lists every bad row.

@@ -35,7 +35,7 @@ class InstitutionIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FacilityIn(msgspec.Struct, frozen=True, kw_only=True):
-    """停车场(库)或路内路段. Position is WGS-84; None where not known (it is then never offered by distance)."""
+    """停车场(库)或路内路段. Position is WGS-84; None where not known: then never offered by distance."""
 
     code: Code
     name: Name

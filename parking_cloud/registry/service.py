@@ -39,9 +39,9 @@ async def import_batch(session: AsyncSession, batch: RegistryBatch) -> None:
         [{"code": i.code, "name": i.name, "kind": i.kind} for i in batch.institutions],
     )
     await _import_facilities(session, batch)
-    facilities = await _ids_by_code(
-        session, Facility, {row.facility_code for row in (*batch.zones, *batch.spaces, *batch.devices)}
-    )
+    placed = [z.facility_code for z in batch.zones] + [s.facility_code for s in batch.spaces]
+    placed += [d.facility_code for d in batch.devices]
+    facilities = await _ids_by_code(session, Facility, placed)
     await _import_spaces(session, batch, facilities)
     await _import_devices(session, batch, facilities)
 
@@ -237,7 +237,7 @@ async def _ids_by_code(
     session: AsyncSession, table: type[Operator | Institution | Facility], codes: Iterable[str]
 ) -> dict[str, UUID]:
     rows = await session.execute(select(table.code, table.id).where(table.code.in_(set(codes))))
-    return {code: row_id for code, row_id in rows}
+    return {row.code: row.id for row in rows}
 
 
 def _refuse_missing(part: str, field: str, wanted: Sequence[Any], there: Collection[Any]) -> None:

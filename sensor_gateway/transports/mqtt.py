@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
 import structlog
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from sensor_gateway.intake import Intake, Message
 from sensor_gateway.networks import chirpstack, network_of_topic, the_things_stack
@@ -79,7 +81,7 @@ class MqttIntake:
 
     def _client(self, loop: asyncio.AbstractEventLoop) -> paho.Client:
         client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             protocol=paho.MQTTv5,
             manual_ack=True,
@@ -92,7 +94,7 @@ class MqttIntake:
             if reason.is_failure:
                 log.error("the MQTT broker refused us", reason=str(reason))
                 return
-            client.subscribe([(topic, paho.SubscribeOptions(qos=1)) for topic in TOPICS])
+            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in TOPICS])
 
         def on_subscribe(*_: Any) -> None:
             loop.call_soon_threadsafe(self.subscribed.set)
@@ -112,7 +114,7 @@ class MqttIntake:
 
 
 def _connect_properties() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = _SESSION_S
     properties.ReceiveMaximum = _UNACKNOWLEDGED
     return properties

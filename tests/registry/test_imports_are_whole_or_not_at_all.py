@@ -30,7 +30,8 @@ def test_a_chinese_spreadsheet_is_read() -> None:
 
 
 def test_every_bad_row_is_named() -> None:
-    rows = "a1,x,public_offstreet,counter,many,op,30,120\na2,x,nowhere,counter,1,op,30,120\na3,x,on_street,spaces,1,op,91,120\n"
+    rows = "a1,x,public_offstreet,counter,many,op,30,120\n"
+    rows += "a2,x,nowhere,counter,1,op,30,120\na3,x,on_street,spaces,1,op,91,120\n"
     with pytest.raises(ImportRefused) as refusal:
         parse_csv("facilities", (HEADER + rows).encode())
     assert [(e["line"], e["column"]) for e in refusal.value.errors or []] == [

@@ -1,0 +1,39 @@
+"""Reading Redis streams: the client's many possible answers brought down to entries.
+
+Published beside `observation` and `directory`: the platform reads its streams by the same functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+"""(id, fields)"""
+
+
+async def read_after(redis: Redis, stream: str, after: str, *, count: int, block_ms: int) -> list[Entry]:
+    """Entries after the id `after`, waiting up to `block_ms` for the first."""
+    return entries_of(await redis.xread({stream: after}, count=count, block=block_ms))
+
+
+async def read_range(redis: Redis, stream: str, start: str, *, count: int) -> list[Entry]:
+    """Entries from `start` on ("-": the first; "(id": after that id)."""
+    return cast("list[Entry]", await redis.xrange(stream, min=start, count=count))
+
+
+async def read_newest(redis: Redis, stream: str, *, count: int = 1) -> list[Entry]:
+    """The newest entries, newest first."""
+    return cast("list[Entry]", await redis.xrevrange(stream, count=count))
+
+
+async def newest_id(redis: Redis, stream: str) -> str:
+    """The id of the newest entry, or "0-0"."""
+    newest = await read_newest(redis, stream)
+    return newest[0][0].decode() if newest else "0-0"
+
+
+def entries_of(answer: Any) -> list[Entry]:
+    """The entries in the answer to a read of one stream."""
+    return cast("list[Entry]", answer[0][1]) if answer else []
