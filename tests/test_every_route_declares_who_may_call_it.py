@@ -1,0 +1,52 @@
+"""No route without a declared access: a new one that forgets fails here."""
+
+from __future__ import annotations
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from parking_cloud.accounts.guards import access_of
+from parking_cloud.app import create_app
+from parking_cloud.kernel.settings import Settings
+
+SETTINGS = Settings(
+    database_url="postgresql://nobody@127.0.0.1:1/none",
+    redis_url="redis://127.0.0.1:1/0",
+    secret_key="a secret only for tests, long enough",
+)
+PUBLIC = {
+    "/",
+    "/console",
+    "/console/login",
+    "/docs",
+    "/health/live",
+    "/health/ready",
+    "/v1/auth/login",
+    "/v1/facilities",
+    "/v1/facilities/{facility:str}",
+    "/v1/facilities/{facility:str}/spaces",
+    "/v1/geo/convert",
+    "/v1/geo/outlines",
+    "/v1/guidance/facilities",
+    "/v1/occupancy/stream",
+}
+
+
+def handlers() -> list[tuple[str, HTTPRouteHandler]]:
+    routes = [route for route in create_app(SETTINGS).routes if isinstance(route, HTTPRoute)]
+    return [
+        (route.path, handler)
+        for route in routes
+        for handler in route.route_handlers
+        if set(handler.http_methods) != {"OPTIONS"}
+    ]
+
+
+def test_every_route_declares_one_access() -> None:
+    undeclared = [f"{path} {handler}" for path, handler in handlers() if len(access_of(handler)) != 1]
+    assert undeclared == []
+
+
+def test_only_these_are_public() -> None:
+    public = {path for path, handler in handlers() if access_of(handler)[0].roles is None}
+    assert {path for path in public if not path.startswith(("/assets", "/docs/"))} == PUBLIC
