@@ -42,4 +42,5 @@ def allow(*roles: Role) -> Access:
 
 def access_of(handler: BaseRouteHandler) -> list[Access]:
     """The access declared for a handler, on itself or on what it belongs to."""
-    return [guard for guard in handler.resolve_guards() if isinstance(guard, Access)]
+    layers = handler.ownership_layers
+    return [guard for layer in layers for guard in layer.guards or () if isinstance(guard, Access)]

@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
         running = read_running(args.home)
         facilities = read_facilities(args.facilities or args.file.with_name("car_parks.csv"))
         reports, skipped = read_reports(args.file)
-        reports = choose(reports, *_range(args))
-        unlisted = {code for _, row in reports for code in row} - {f.code for f in facilities}
+        before, reports = choose(reports, *_range(args))
+        unlisted = {code for _, row in before + reports for code in row} - {f.code for f in facilities}
         if unlisted:
             raise ReplayError(f"the facilities file does not list {', '.join(sorted(unlisted)[:5])}")
         if args.speed <= 0:
@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{skipped} cells or rows could not be read and were skipped", file=sys.stderr)
     asyncio.run(_register(running, facilities))
     with httpx.Client(timeout=30, trust_env=False) as client:
-        _send(client, running, reports, args.speed)
-        return _compare(client, running, last_known(reports))
+        _send(client, running, before, reports, args.speed)
+        return _compare(client, running, last_known(before + reports))
 
 
 def code_of(place_id: str) -> str:
@@ -130,8 +130,8 @@ def read_reports(path: Path) -> tuple[Reports, int]:
     return sorted(reports, key=lambda report: report[0]), skipped
 
 
-def choose(reports: Reports, since: datetime | None, until: datetime | None) -> Reports:
-    """The reports in since <= t < until, and before them what was last known of each facility.
+def choose(reports: Reports, since: datetime | None, until: datetime | None) -> tuple[Reports, Reports]:
+    """(what was last known of each facility before, the reports in since <= t < until).
 
     Without a range a file longer than the intake takes gives its last day. Raises ReplayError where the
     range holds none, or is too long.
@@ -148,7 +148,19 @@ def choose(reports: Reports, since: datetime | None, until: datetime | None) -> 
         raise ReplayError(
             f"the range is longer than {_LONGEST.days} days; choose --day, or --from and --until"
         )
-    return chosen
+    return _known_before(reports, chosen), chosen
+
+
+def _known_before(reports: Reports, chosen: Reports) -> Reports:
+    """The newest earlier value of each facility that the intake would still take, at its own time."""
+    newest: dict[str, tuple[datetime, int]] = {}
+    for at, row in reports:
+        if at >= chosen[0][0]:
+            break
+        if chosen[-1][0] - at <= _LONGEST:
+            newest.update({code: (at, free) for code, free in row.items()})
+    known = [(at, {code: free}) for code, (at, free) in newest.items()]
+    return sorted(known, key=lambda report: report[0])
 
 
 def last_known(reports: Reports) -> dict[str, int]:
@@ -160,15 +172,17 @@ def last_known(reports: Reports) -> dict[str, int]:
 
 
 def shifted(
-    reports: Reports, start: datetime, speed: float
+    before: Reports, reports: Reports, start: datetime, speed: float
 ) -> Iterator[tuple[float, datetime, dict[str, int]]]:
-    """(seconds after `start` to send at, time to give it, values).
+    """(seconds after `start` to send at, time to give it, values); what was known before goes first.
 
     Times are moved so that the last report falls on the end of the replay: never ahead of the clock, and
     as recent as can be, because the intake refuses what is old.
     """
     first, last = reports[0][0], reports[-1][0]
     end = start + (last - first) / speed
+    for at, row in before:
+        yield 0.0, end - (last - at), row
     for at, row in reports:
         yield (at - first).total_seconds() / speed, end - (last - at), row
 
@@ -221,11 +235,11 @@ async def _register(running: Running, facilities: list[FacilityIn]) -> None:
     await engine.dispose()
 
 
-def _send(client: httpx.Client, running: Running, reports: Reports, speed: float) -> None:
+def _send(client: httpx.Client, running: Running, before: Reports, reports: Reports, speed: float) -> None:
     started, sent = time.monotonic(), 0
     waiting: list[dict[str, Any]] = []
     shown = started
-    for offset, at, row in shifted(reports, datetime.now(UTC), speed):
+    for offset, at, row in shifted(before, reports, datetime.now(UTC), speed):
         wait = started + offset - time.monotonic()
         if (wait > 0 or len(waiting) + len(row) > _BATCH) and waiting:
             sent += _post(client, running, waiting)

@@ -87,10 +87,20 @@ class Plate:
         return hash(self._text)
 
 
+def _normalise(text: str) -> str:
+    """Upper case, half width, without separators; doing it again changes nothing."""
+    for _ in range(3):
+        plain = unicodedata.normalize("NFKC", text).upper()
+        plain = "".join(c for c in _IGNORED.sub("", plain) if c.isprintable())[:_LONGEST]
+        if plain == text:
+            break
+        text = plain
+    return text
+
+
 def parse_plate(text: str) -> Plate:
     """A plate as written by people or cameras. Raises NoPlate only where nothing is left to read."""
-    normal = _IGNORED.sub("", unicodedata.normalize("NFKC", text)).upper()
-    normal = "".join(c for c in normal if c.isprintable())[:_LONGEST]
+    normal = _normalise(text)
     if not normal:
         raise NoPlate("no plate was given")
     for kind, shape in _SHAPES:

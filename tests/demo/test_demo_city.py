@@ -116,7 +116,7 @@ def test_a_recorded_file_is_read_and_moved_to_now(tmp_path: Path) -> None:
     reports, skipped = read_reports(path)
     assert skipped == 2
     assert last_known(reports) == {"a": 10, "b": 7}
-    moved = list(shifted(reports, NOW, speed=24.0))
+    moved = list(shifted([], reports, NOW, speed=24.0))
     assert [at for _, at, _ in moved] == sorted(at for _, at, _ in moved)
     end = NOW + timedelta(hours=1)
     assert moved[-1][:2] == (3600.0, end)
@@ -127,7 +127,8 @@ def test_a_day_begins_with_what_was_known_before(tmp_path: Path) -> None:
     path = tmp_path / "free.csv"
     path.write_text("timestamp,a,b\n2026-02-01 00:00:00+00:00,10,4\n2026-02-02 00:00:00+00:00,,7\n")
     reports, _ = read_reports(path)
-    day = choose(reports, datetime(2026, 2, 2, tzinfo=UTC), None)
-    assert last_known(day) == {"a": 10, "b": 7}
+    before, day = choose(reports, datetime(2026, 2, 2, tzinfo=UTC), None)
+    assert last_known(before + day) == {"a": 10, "b": 7}
+    assert [offset for offset, _, _ in shifted(before, day, NOW, 1.0)] == [0.0] * 3
     with pytest.raises(ReplayError, match="no reports"):
         choose(reports, datetime(2027, 1, 1, tzinfo=UTC), None)

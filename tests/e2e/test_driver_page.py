@@ -1,0 +1,77 @@
+"""A driver sees the number change when a sensor speaks; the page asks nobody but us."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from parking_cloud.devstack import ensure_chromium
+from parking_cloud.launcher import Platform
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+GARAGE = "wx-public-042"
+
+
+def say(intake: httpx.Client, free: int) -> None:
+    row = {"device_id": f"{GARAGE}-counter", "free": free, "observed_at": datetime.now(UTC).isoformat()}
+    assert intake.post("/v1/observations", json=[row]).status_code == 202
+
+
+def look(browser: Browser, platform: Platform, api: httpx.Client, intake: httpx.Client) -> None:
+    facility = api.get(f"/v1/facilities/{GARAGE}").json()["id"]
+    page = browser.new_page(viewport={"width": 390, "height": 844}, locale="zh-CN")
+    asked: list[str] = []
+    faults: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(platform.running["api_url"])
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    number = page.locator(f'#list [data-facility="{facility}"] [data-free]')
+    for free in (37, 5):
+        say(intake, free)
+        expect(number).to_have_text(str(free), timeout=10_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    elsewhere = [url for url in asked if not url.startswith((platform.running["api_url"], "data:"))]
+    assert elsewhere == []
+
+    page.locator(f'#list [data-facility="{facility}"]').press("Enter")
+    expect(page.locator("#detail")).to_contain_text("衣裳街停车库")
+    page.keyboard.press("Escape")
+    expect(page.locator("#detail")).to_be_hidden()
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert faults == []
+
+    asked.clear()
+    page.goto(f"{platform.running['api_url']}/docs")
+    expect(page.locator(".swagger-ui .info")).to_be_visible()
+    assert [url for url in asked if not url.startswith((platform.running["api_url"], "data:"))] == []
+
+
+def test_a_number_changes_when_a_sensor_speaks(
+    platform: Platform, api: httpx.Client, intake: httpx.Client
+) -> None:
+    chromium = ensure_chromium()
+    if chromium is None:
+        pytest.skip(
+            "Debian's chromium is not installed, and only root may install it: apt-get install chromium"
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
+        try:
+            look(browser, platform, api, intake)
+        finally:
+            browser.close()
