@@ -66,9 +66,7 @@ def test_a_number_changes_when_a_sensor_speaks(
 ) -> None:
     chromium = ensure_chromium()
     if chromium is None:
-        pytest.skip(
-            "Debian's chromium is not installed, and only root may install it: apt-get install chromium"
-        )
+        pytest.skip("chromium is missing, and only root may install it: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
         try:

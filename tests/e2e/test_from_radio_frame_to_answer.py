@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 from datetime import UTC, datetime, timedelta
@@ -136,8 +137,6 @@ def test_a_day_of_63_real_car_parks_ends_at_its_last_known_values(
 
 
 def _replay(platform: Platform, file: Any, *options: str) -> int:
-    import argparse
-
     parser = argparse.ArgumentParser()
     replay.add_arguments(parser)
     arguments = [str(file), "--speed", "1000000", "--home", str(platform.home), *options]

@@ -1,0 +1,17 @@
+"""`make faults`: the tests that kill -9 processes and servers, by themselves and with their output."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def main() -> None:
+    """Run them; the exit code is theirs."""
+    names = "killing or survives"
+    command = [sys.executable, "-m", "pytest", "-v", "tests", "-k", names]
+    sys.exit(subprocess.run(command, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
