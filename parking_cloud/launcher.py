@@ -181,6 +181,8 @@ class Platform:
 def _preferred_port(port: int) -> int:
     """The well-known port where it is free, else any."""
     with socket.socket() as probe:
+        # As uvicorn does: connections that were just closed do not keep the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -76,8 +76,8 @@ async def sign_in(
         body = refusal.body("zh-CN")
         return _sign_in_page(settings, f"{body['title']}。{body['detail']}")
     cookie = Cookie(
-        COOKIE,
-        tokens.issue(identity, settings.secret_key, clock.now()),
+        key=COOKIE,
+        value=tokens.issue(identity, settings.secret_key, clock.now()),
         max_age=int(tokens.LIFETIME.total_seconds()),
         httponly=True,
         samesite="lax",
@@ -89,7 +89,7 @@ async def sign_in(
 @post("/console/logout", guards=[allow(*CONSOLE_ROLES)], include_in_schema=False, status_code=200)
 async def sign_out() -> Redirect:
     """Takes the cookie back."""
-    return Redirect("/console", status_code=303, cookies=[Cookie(COOKIE, "", max_age=0)])
+    return Redirect("/console", status_code=303, cookies=[Cookie(key=COOKIE, value="", max_age=0)])
 
 
 def _sign_in_page(settings: Settings, error: str) -> Template:

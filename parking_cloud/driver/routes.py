@@ -26,7 +26,7 @@ async def driver_page(request: Request[Any, Any, Any], settings: Settings, lang:
     chosen = lang if lang in TEXTS else request.cookies.get(_LANGUAGE_COOKIE)
     language = pick_language(None, chosen)
     cookies = (
-        [Cookie(_LANGUAGE_COOKIE, language, max_age=_A_YEAR_S, samesite="lax", httponly=True)]
+        [Cookie(key=_LANGUAGE_COOKIE, value=language, max_age=_A_YEAR_S, samesite="lax", httponly=True)]
         if lang in TEXTS
         else []
     )

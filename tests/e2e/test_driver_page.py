@@ -1,4 +1,4 @@
-"""A driver sees the number change when a sensor speaks; the page asks nobody but us."""
+"""A driver sees the number change when a sensor speaks; the pages ask nobody but us."""
 
 from __future__ import annotations
 
@@ -61,7 +61,24 @@ def look(browser: Browser, platform: Platform, api: httpx.Client, intake: httpx.
     assert [url for url in asked if not url.startswith((platform.running["api_url"], "data:"))] == []
 
 
-def test_a_number_changes_when_a_sensor_speaks(
+def enter(browser: Browser, platform: Platform) -> None:
+    login = next(x for x in platform.running["logins"] if x["role"] == "city_administrator")
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(f"{platform.running['api_url']}/console")
+    page.get_by_label("用户名").fill(login["username"])
+    page.get_by_label("密码").fill("wrong")
+    page.get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_contain_text("用户名或密码不正确")
+    page.get_by_label("用户名").fill(login["username"])
+    page.get_by_label("密码").fill(login["password"])
+    page.get_by_role("button").click()
+    expect(page.get_by_role("heading", name="总览")).to_be_visible()
+    expect(page.locator("#facilities tbody tr").first).to_be_visible()
+    page.get_by_role("button", name="退出").click()
+    expect(page.get_by_label("密码")).to_be_visible()
+
+
+def test_numbers_change_when_a_sensor_speaks_and_staff_sign_in(
     platform: Platform, api: httpx.Client, intake: httpx.Client
 ) -> None:
     chromium = ensure_chromium()
@@ -71,5 +88,6 @@ def test_a_number_changes_when_a_sensor_speaks(
         browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
         try:
             look(browser, platform, api, intake)
+            enter(browser, platform)
         finally:
             browser.close()
