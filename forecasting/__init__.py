@@ -1,1 +1,1 @@
-"""Forecasting: series in, quantiles out. It knows nothing of parking_cloud. Its models come with their issue."""
+"""Forecasting: series in, quantiles out; knows nothing of parking_cloud. Models come with their issue."""
