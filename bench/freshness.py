@@ -14,6 +14,7 @@ from parking_cloud.demo.city import build_city
 from parking_cloud.demo.simulate import connect
 from parking_cloud.demo.wire import uplink
 from parking_cloud.launcher import Platform
+from parking_cloud.registry.schemas import DeviceIn
 from sensor_gateway.codecs import codec_for
 
 _RATE = 200
@@ -30,11 +31,11 @@ def run(platform: Platform) -> None:
     counter = itertools.count(3_000_000)
     stop = threading.Event()
 
-    def say(device: object, occupied: bool) -> None:
-        codec = codec_for(device.vendor, device.model)  # type: ignore[attr-defined]
+    def say(device: DeviceIn, occupied: bool) -> None:
+        codec = codec_for(device.vendor, device.model)
         frame = codec.encode_status(occupied)
-        dev_eui, source = device.dev_eui, device.source  # type: ignore[attr-defined]
-        mqtt.publish(*uplink(source, dev_eui, next(counter), *frame, datetime.now(UTC)), qos=1)
+        dev_eui = device.dev_eui or ""
+        mqtt.publish(*uplink(device.source, dev_eui, next(counter), *frame, datetime.now(UTC)), qos=1)
 
     def load() -> None:
         for number, device in enumerate(itertools.cycle(others)):
