@@ -27,6 +27,7 @@ PUBLIC = {
     "/v1/facilities/{facility:str}/spaces",
     "/v1/geo/convert",
     "/v1/geo/outlines",
+    "/v1/geo/roads",
     "/v1/guidance/facilities",
     "/v1/occupancy/stream",
 }

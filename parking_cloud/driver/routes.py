@@ -11,7 +11,7 @@ from litestar.types import ControllerRouterHandler
 
 from parking_cloud.accounts.guards import public
 from parking_cloud.driver.texts import TEXTS
-from parking_cloud.guidance.outlines import outlines
+from parking_cloud.guidance.outlines import outlines, roads
 from parking_cloud.kernel.problems import pick_language
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.web.assets import page_headers
@@ -46,9 +46,18 @@ async def driver_page(request: Request[Any, Any, Any], settings: Settings, lang:
 @get("/v1/geo/outlines", guards=[public], tags=["guidance"])
 async def geo_outlines() -> Response[bytes]:
     """The districts' outlines as GeoJSON (WGS-84)."""
-    return Response(
-        outlines(), media_type="application/geo+json", headers={"Cache-Control": "public, max-age=86400"}
-    )
+    return _geojson(outlines())
 
 
-route_handlers: list[ControllerRouterHandler] = [driver_page, geo_outlines]
+@get("/v1/geo/roads", guards=[public], tags=["guidance"])
+async def geo_roads() -> Response[bytes]:
+    """The roads as GeoJSON (WGS-84); schematic in the demo city."""
+    return _geojson(roads())
+
+
+def _geojson(body: bytes) -> Response[bytes]:
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return Response(body, media_type="application/geo+json", headers=headers)
+
+
+route_handlers: list[ControllerRouterHandler] = [driver_page, geo_outlines, geo_roads]

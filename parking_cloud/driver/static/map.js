@@ -10,7 +10,7 @@ export class CityMap {
     this.map.setView([30.8693, 120.0965], 13);
     if (tiles) L.tileLayer(tiles).addTo(this.map);
     this.map.on("click", (event) => onPick({ lat: event.latlng.lat, lon: event.latlng.lng }));
-    this.ready = this.drawOutlines();
+    this.ready = this.drawOutlines().then(() => (tiles ? undefined : this.drawRoads()));
   }
 
   async drawOutlines() {
@@ -20,13 +20,41 @@ export class CityMap {
     L.geoJSON(await answer.json(), {
       interactive: false,
       style: { color: "#7fa39d", weight: 1.5, fillColor: "#ffffff", fillOpacity: 0.75 },
-      onEachFeature: (feature, layer) => {
+      onEachFeature: (feature) => {
         const { centre, name, name_en: nameEn } = feature.properties;
         const label = english ? nameEn : name;
-        layer.bindTooltip(label, { permanent: true, direction: "center", className: "district", opacity: 0.9 });
-        layer.openTooltip([centre[1], centre[0]]);
+        this.label([centre[1], centre[0]], label, "district");
       },
     }).addTo(this.map);
+  }
+
+  async drawRoads() {
+    const answer = await fetch("/v1/geo/roads");
+    if (!answer.ok) return;
+    L.geoJSON(await answer.json(), {
+      interactive: false,
+      style: ({ properties }) => (properties.class === "trunk"
+        ? { color: "#e6cf9a", weight: 5, opacity: 0.9 }
+        : { color: "#cfd9d7", weight: 6, opacity: 1 }),
+      onEachFeature: ({ properties }, layer) => {
+        if (properties.class === "street") {
+          this.label(layer.getLatLngs().at(-1), properties.name, "district road");
+        }
+      },
+    }).addTo(this.map);
+    this.map.on("zoomend", () => this.thinLabels());
+    this.thinLabels();
+  }
+
+  // Beneath the markers, so that a name never hides a number.
+  label(where, text, className) {
+    L.tooltip({ permanent: true, direction: "center", className, pane: "overlayPane" })
+      .setLatLng(where).setContent(text).addTo(this.map);
+  }
+
+  // Road names only where they do not lie on top of one another.
+  thinLabels() {
+    this.map.getContainer().classList.toggle("far", this.map.getZoom() < 13);
   }
 
   show(facilities, here) {

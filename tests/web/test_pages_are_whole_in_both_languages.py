@@ -1,0 +1,46 @@
+"""Pages have every word in both languages, and name no address outside the platform."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import parking_cloud
+from parking_cloud.driver.texts import TEXTS
+from parking_cloud.web.kinds import KIND_NAMES
+
+ROOT = Path(parking_cloud.__file__).parent
+SOURCES = sorted(
+    path
+    for page in ("driver", "console")
+    for folder in ("templates", "static")
+    for path in (ROOT / page / folder).iterdir()
+)
+LINKS_FOR_PEOPLE = ("https://uri.amap.com/",)
+"""Followed by a person's click, never loaded by a page."""
+NAMES = ("http://www.w3.org/2000/svg",)
+
+
+@pytest.mark.parametrize("texts", [TEXTS, KIND_NAMES])
+def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) -> None:
+    chinese, english = texts["zh-CN"], texts["en"]
+    assert chinese.keys() == english.keys()
+    for key, text in chinese.items():
+        assert text.strip()
+        assert text.count("{n}") == english[key].count("{n}"), key
+
+
+def test_every_word_that_the_page_uses_is_there() -> None:
+    used: set[str] = set()
+    for path in SOURCES:
+        if path.parent.parent.name == "driver":
+            used |= set(re.findall(r"\b(?:texts|t)\.([a-z_]+)\b", path.read_text()))
+    assert used - TEXTS["en"].keys() == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_page_names_an_address_elsewhere(path: Path) -> None:
+    urls = re.findall(r"https?://[^\s\"'`)]+", path.read_text())
+    assert [url for url in urls if not url.startswith(LINKS_FOR_PEOPLE + NAMES)] == []
