@@ -49,4 +49,5 @@ faults: setup ## kill -9 of the gateway and the worker under load
 
 clean: ## remove what was installed or built here, and all local data
 	@if [ -x $(RUN)/parking-cloud ]; then $(RUN)/parking-cloud down; fi
+	if [ -f .local/servers/postgres-folder ]; then rm -rf "$$(cat .local/servers/postgres-folder)"; fi
 	rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis parking_cloud/web/node_modules

@@ -14,7 +14,8 @@ def main() -> None:
     """Start the platform without the simulator, measure, stop it."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        platform = Platform(Stack(home / "servers"), home, simulate=False)
+        stack = Stack(home / "servers")
+        platform = Platform(stack, home, simulate=False)
         platform.start()
         try:
             print()
@@ -23,6 +24,7 @@ def main() -> None:
                 print()
         finally:
             platform.stop()
+            stack.remove()
 
 
 if __name__ == "__main__":

@@ -55,6 +55,12 @@ async def provide_session(state: State) -> AsyncIterator[AsyncSession]:
         await session.commit()
 
 
+async def provide_reading(state: State) -> AsyncIterator[AsyncSession]:
+    """A session for routes that only read: each statement stands alone, in one round trip."""
+    async with state.reading() as session:
+        yield session
+
+
 def provide_settings(state: State) -> Settings:
     return state.settings  # type: ignore[no-any-return]
 
@@ -103,6 +109,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     engine = make_engine(settings)
     redis = Redis.from_url(settings.redis_url)
     app.state.sessions = make_sessions(engine)
+    app.state.reading = make_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
     app.state.redis = redis
     app.state.event_hub = EventHub(redis)
     try:
@@ -131,6 +138,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         ],
         dependencies={
             "session": Provide(provide_session),
+            "reading": Provide(provide_reading),
             "settings": Provide(provide_settings, sync_to_thread=False),
             "clock": Provide(provide_clock, sync_to_thread=False),
             "redis": Provide(provide_redis, sync_to_thread=False),

@@ -36,6 +36,7 @@ PACKAGES = {
 """Debian's package of each program."""
 _READY_S = 60.0
 _STOP_S = 20.0
+_ATTEMPTS = 5
 _LOCALHOST = "127.0.0.1"
 
 Progress = Callable[[str], None]
@@ -240,9 +241,17 @@ class Stack:
             server.stop(signal.SIGINT if server.name == "postgres" else signal.SIGTERM)
         self._started.clear()
 
+    def remove(self) -> None:
+        """Stop, and delete all data of these servers."""
+        self.stop()
+        pointer = self.home / "postgres-folder"
+        if pointer.exists():
+            shutil.rmtree(pointer.read_text(), ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
+
     def server(self, name: str) -> Server:
         """A server of this folder: postgres, redis or mosquitto."""
-        return Server(name, self.home)
+        return next((s for s in self._started if s.name == name), Server(name, self.home))
 
     def _passwords(self) -> Passwords:
         path = self.home / "passwords.json"
@@ -261,9 +270,17 @@ class Stack:
     ) -> None:
         server = self.server(name)
         server.stop()  # left over from a run that was killed
-        server.start(command, user)
         self._started.append(server)
-        server.wait(ready)
+        for attempt in range(_ATTEMPTS):
+            server.start(command, user)
+            try:
+                server.wait(ready)
+                return
+            except DevstackError:
+                # A PostgreSQL that was killed keeps its folder until its last child has noticed.
+                if name != "postgres" or attempt == _ATTEMPTS - 1 or server.pid() is not None:
+                    raise
+            time.sleep(1)
 
     def _start_postgres(self, password: str) -> str:
         postgres = ensure_program("postgres", self._progress)

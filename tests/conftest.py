@@ -42,7 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     try:
         yield servers
     finally:
-        servers.stop()
+        servers.remove()
 
 
 @pytest.fixture(scope="session")

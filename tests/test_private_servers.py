@@ -32,12 +32,16 @@ def test_what_was_accepted_survives_kill_9_and_a_restart(tmp_path: Path) -> None
             connection.execute("create table kept as select postgis_version() as version")
         stack.server("redis").stop(signal.SIGKILL)
         stack.server("postgres").stop(signal.SIGKILL)
-    with Stack(tmp_path, progress=lambda _: None) as again:
+    again = Stack(tmp_path, progress=lambda _: None)
+    again.start()
+    try:
         with redis.Redis.from_url(again.redis_url) as client:
             assert client.xlen("s") == 1
         with psycopg.connect(again.database_url) as connection:
             assert connection.execute("select count(*) from kept").fetchone() == (1,)
-    assert stat.S_IMODE((tmp_path / "passwords.json").stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "passwords.json").stat().st_mode) == 0o600
+    finally:
+        again.remove()
 
 
 def test_a_process_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class GuidanceController(Controller):
     @get("/facilities", guards=[public])
     async def facilities(
         self,
-        session: AsyncSession,
+        reading: AsyncSession,
         settings: Settings,
         clock: Clock,
         lat: float,
@@ -37,7 +37,7 @@ class GuidanceController(Controller):
     ) -> NearbyFacilities:
         """Facilities near a point, nearest first, with what is free now."""
         return await service.nearby(
-            session,
+            reading,
             here=Position(lat, lon),
             crs=Crs(crs),
             radius_m=radius_m,

@@ -26,7 +26,7 @@ class FacilityController(Controller):
     @get("/", guards=[public])
     async def facilities(
         self,
-        session: AsyncSession,
+        reading: AsyncSession,
         settings: Settings,
         clock: Clock,
         cursor: str = "",
@@ -36,7 +36,7 @@ class FacilityController(Controller):
     ) -> FacilityPage:
         """All facilities by code, a page at a time."""
         return await service.page_facilities(
-            session,
+            reading,
             after=cursor,
             limit=limit,
             kind=kind,
@@ -47,20 +47,20 @@ class FacilityController(Controller):
 
     @get("/{facility:str}", guards=[public])
     async def facility(
-        self, session: AsyncSession, settings: Settings, clock: Clock, facility: str
+        self, reading: AsyncSession, settings: Settings, clock: Clock, facility: str
     ) -> FacilityDetail:
         """One facility, by id or code."""
         return await service.get_facility(
-            session, facility, now=clock.now(), stale_after=timedelta(seconds=settings.stale_after_s)
+            reading, facility, now=clock.now(), stale_after=timedelta(seconds=settings.stale_after_s)
         )
 
     @get("/{facility:str}/spaces", guards=[public])
     async def spaces(
-        self, session: AsyncSession, settings: Settings, clock: Clock, facility: str
+        self, reading: AsyncSession, settings: Settings, clock: Clock, facility: str
     ) -> SpaceList:
         """The spaces of a facility, by number."""
         limit = timedelta(seconds=settings.stale_after_s)
-        return SpaceList(await service.list_spaces(session, facility, now=clock.now(), stale_after=limit))
+        return SpaceList(await service.list_spaces(reading, facility, now=clock.now(), stale_after=limit))
 
 
 @get("/v1/occupancy/stream", guards=[public], tags=["occupancy"], media_type="text/event-stream")

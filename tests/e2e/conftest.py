@@ -25,6 +25,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield running
     finally:
         running.stop()
+        stack.remove()
 
 
 @pytest.fixture

@@ -208,6 +208,40 @@ def test_refusals_are_problem_documents(api: httpx.Client, path: str, status: in
     assert answer.headers["content-language"] == "en"
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "slug"),
+    [
+        (b"{not json", 400, "malformed-body"),
+        (b"{}", 422, "invalid-input"),
+        (b'{"username": "nobody", "password": "wrong"}', 401, "wrong-password"),
+        (b" " * 11_000_000, 413, "body-too-large"),
+    ],
+)
+def test_bad_bodies_are_refused(api: httpx.Client, body: bytes, status: int, slug: str) -> None:
+    answer = api.post("/v1/auth/login", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:parking-cloud:problem:{slug}")
+
+
+def test_an_imported_counter_is_known_to_the_gateway(
+    administrator: httpx.Client, intake: httpx.Client
+) -> None:
+    facility = (
+        "code,name,kind,counting,capacity,operator_code\nnew-1,新停车场,ancillary,counter,9,hz-parking\n"
+    )
+    device = "external_id,vendor,model,source,facility_code\nnew-1-counter,generic,counter,observations,{}\n"
+    assert administrator.post("/v1/registry/imports/facilities", content=facility.encode()).status_code == 201
+    refused = administrator.post("/v1/registry/imports/devices", content=device.format("nowhere").encode())
+    assert refused.json()["errors"][0]["value"] == "nowhere"
+    assert administrator.post(
+        "/v1/registry/imports/devices", content=device.format("new-1").encode()
+    ).is_success
+    row = {"device_id": "new-1-counter", "free": 4, "observed_at": datetime.now(UTC).isoformat()}
+    eventually(
+        "the gateway to know the counter", lambda: intake.post("/v1/observations", json=[row]).is_success
+    )
+    eventually("its count", lambda: administrator.get("/v1/facilities/new-1").json()["free"] == 4)
+
+
 def test_guidance_answers_nearest_first_in_the_asked_coordinates(api: httpx.Client) -> None:
     asked = {"lat": 30.8693, "lon": 120.0965, "radius_m": 5000, "limit": 20}
     items = api.get("/v1/guidance/facilities", params=asked).json()["items"]
