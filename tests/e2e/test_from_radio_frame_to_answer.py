@@ -225,9 +225,7 @@ def test_bad_bodies_are_refused(api: httpx.Client, body: bytes, status: int, slu
 def test_an_imported_counter_is_known_to_the_gateway(
     administrator: httpx.Client, intake: httpx.Client
 ) -> None:
-    facility = (
-        "code,name,kind,counting,capacity,operator_code\nnew-1,新停车场,ancillary,counter,9,hz-parking\n"
-    )
+    facility = "code,name,kind,counting,capacity,operator_code\nnew-1,新,ancillary,counter,9,hz-parking\n"
     device = "external_id,vendor,model,source,facility_code\nnew-1-counter,generic,counter,observations,{}\n"
     assert administrator.post("/v1/registry/imports/facilities", content=facility.encode()).status_code == 201
     refused = administrator.post("/v1/registry/imports/devices", content=device.format("nowhere").encode())
