@@ -17,6 +17,8 @@ from litestar.exceptions import (
 )
 from litestar.response import Response
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DataError, OperationalError
 
 from parking_cloud.kernel.problems import (
     MEDIA_TYPE,
@@ -25,6 +27,7 @@ from parking_cloud.kernel.problems import (
     MalformedBody,
     NotFound,
     Problem,
+    Unavailable,
     pick_language,
 )
 
@@ -59,6 +62,19 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[byt
     return on_problem(request, _as_problem(error))
 
 
+def on_unstorable(request: AnyRequest, error: DataError) -> Response[bytes]:
+    """A value that PostgreSQL cannot hold, such as text with a NUL."""
+    log.warning("a value was refused by the database", path=request.url.path, error=str(error.orig))
+    reason = {"field": "", "message": "a value holds characters or numbers that cannot be stored"}
+    return on_problem(request, InvalidInput(errors=[reason]))
+
+
+def on_unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """PostgreSQL or Redis does not answer."""
+    log.error("PostgreSQL or Redis is away", path=request.url.path, error=str(error).splitlines()[0])
+    return on_problem(request, Unavailable())
+
+
 def on_anything_else(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A fault of ours: logged whole, told without its insides."""
     log.error("unhandled error", path=request.url.path, exc_info=error)
@@ -88,5 +104,8 @@ def _field_errors(error: ValidationException) -> list[dict[str, Any]]:
 exception_handlers: dict[int | type[Exception], Any] = {
     Problem: on_problem,
     HTTPException: on_http_exception,
+    DataError: on_unstorable,
+    OperationalError: on_unavailable,
+    RedisError: on_unavailable,
     Exception: on_anything_else,
 }

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import msgspec
+import psycopg
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -38,6 +40,11 @@ ALIVE_KEY = "parking:worker:alive"
 _ALIVE_S = 10
 _CLAIM_IDLE_MS = 30_000
 _DEAD_LETTERS_KEPT = 100_000
+
+# COPY runs on the driver itself, so its errors come without SQLAlchemy's wrapping.
+_COLLISIONS = (IntegrityError, psycopg.IntegrityError)
+_UNSTORABLE = (DataError, psycopg.DataError, struct.error, OverflowError)
+_AWAY = (RedisError, DBAPIError, psycopg.OperationalError, OSError)
 
 OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     FACILITY_CHANGED: publish_changes,
@@ -93,7 +100,7 @@ class Worker:
             try:
                 await deed()
                 return
-            except (RedisError, DBAPIError, OSError) as error:
+            except _AWAY as error:
                 log.warning("waiting for PostgreSQL or Redis", error=_first_line(error), delay_s=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
@@ -164,9 +171,9 @@ class Worker:
             try:
                 async with transaction(self._sessions) as session:
                     return await project(session, observations)
-            except IntegrityError as error:
-                refusal: DBAPIError = error
-            except DataError as error:
+            except _COLLISIONS as error:
+                refusal: Exception = error
+            except _UNSTORABLE as error:
                 refusal = error
                 break
         if len(observations) == 1:

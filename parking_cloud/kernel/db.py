@@ -45,7 +45,8 @@ def make_engine(settings: Settings) -> AsyncEngine:
         settings.sqlalchemy_url,
         pool_size=settings.database_pool,
         max_overflow=settings.database_pool,
-        pool_pre_ping=False,
+        # Parameters may hold plates and passwords; they do not belong in a log.
+        hide_parameters=True,
         connect_args={"options": "-c timezone=UTC"},
     )
 

@@ -78,6 +78,15 @@ class BodyTooLarge(Problem):
     detail = {"zh-CN": "请分批发送。", "en": "Send it in smaller parts."}
 
 
+class Unavailable(Problem):
+    """PostgreSQL or Redis is away."""
+
+    slug = "unavailable"
+    status = 503
+    title = {"zh-CN": "服务暂时不可用", "en": "The service is not available at the moment"}
+    detail = {"zh-CN": "请稍后再试。", "en": "Try again shortly."}
+
+
 class NotSignedIn(Problem):
     slug = "not-signed-in"
     status = 401

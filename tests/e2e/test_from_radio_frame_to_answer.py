@@ -197,6 +197,7 @@ def _events(
         ("/v1/guidance/facilities?lat=here&lon=0", 422, "invalid-input"),
         ("/v1/guidance/facilities", 422, "invalid-input"),
         ("/v1/facilities/nowhere", 404, "facility-not-found"),
+        ("/v1/facilities/%00", 422, "invalid-input"),
         ("/v1/registry/devices", 401, "not-signed-in"),
         ("/v1/nothing", 404, "not-found"),
     ],
