@@ -33,6 +33,7 @@ from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
 from parking_cloud.web.assets import asset_routers, openapi_config, template_config
+from sensor_gateway.streams import connect
 
 MAX_BODY = 10_000_000
 """Bytes; imports are the largest thing sent here."""
@@ -107,7 +108,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     """Open the database and Redis; read the live stream; close them all."""
     settings: Settings = app.state.settings
     engine = make_engine(settings)
-    redis = Redis.from_url(settings.redis_url)
+    redis = connect(settings.redis_url)
     app.state.sessions = make_sessions(engine)
     app.state.reading = make_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
     app.state.redis = redis

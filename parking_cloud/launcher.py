@@ -113,7 +113,7 @@ class Platform:
     def _prepare(self) -> None:
         credentials = self._credentials()
         api_port = self._api_port or _preferred_port(8000)
-        intake_port = free_port()
+        intake_port, worker_port = free_port(), free_port()
         self._environment = os.environ | {
             "PARKING_DATABASE_URL": self.stack.database_url,
             "PARKING_REDIS_URL": self.stack.redis_url,
@@ -121,6 +121,8 @@ class Platform:
             "PARKING_SECRET_KEY": credentials["secret_key"],
             "PARKING_INTAKE_HOST": "127.0.0.1",
             "PARKING_INTAKE_PORT": str(intake_port),
+            "PARKING_SPOOL_FOLDER": str(self.home / "spool"),
+            "PARKING_WORKER_METRICS_PORT": str(worker_port),
             "PARKING_DEMO": "1",
             "PARKING_SECURE_COOKIES": "0",
         }
@@ -144,6 +146,7 @@ class Platform:
         self.running = {
             "api_url": f"http://127.0.0.1:{api_port}",
             "intake_url": f"http://127.0.0.1:{intake_port}",
+            "worker_metrics_url": f"http://127.0.0.1:{worker_port}/metrics",
             "mqtt_url": self.stack.mqtt_url,
             "database_url": self.stack.database_url,
             "redis_url": self.stack.redis_url,

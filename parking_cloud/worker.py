@@ -18,27 +18,35 @@ from typing import Any
 import msgspec
 import psycopg
 import structlog
+import uvloop
+from prometheus_client import start_http_server
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from parking_cloud import metrics
 from parking_cloud.accounts import events as account_events
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.settings import Settings, load_settings
+from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
-from parking_cloud.occupancy.projector import Projected, ensure_partitions, merged, project
+from parking_cloud.occupancy.history import ensure_partitions
+from parking_cloud.occupancy.projector import Projected, merged, project, settle_spaces
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, DEAD_LETTER_STREAM, Observation, decode, streams
-from sensor_gateway.streams import Entry, entries_of
+from sensor_gateway.streams import Entry, connect, entries_of
 
 GROUP = "projector"
 ALIVE_KEY = "parking:worker:alive"
 _ALIVE_S = 10
 _CLAIM_IDLE_MS = 30_000
+_ENTRIES = 200
+"""Entries read at a time; each holds what one gateway took in at once for the shard."""
+_SETTLE_S = 1.0
 _DEAD_LETTERS_KEPT = 100_000
 
 # COPY runs on the driver itself, so its errors come without SQLAlchemy's wrapping.
@@ -70,19 +78,22 @@ class Worker:
         self._redis = redis
         self._name = name or socket.gethostname()
         self._positions: dict[str, str] = {}
+        self._streams = streams(settings.stream_shards)
+        self._clocks = ClockWatch()
         self._wake_relay = asyncio.Event()
 
     async def run(self) -> None:
         """Work until cancelled."""
         await self._insistently(self._prepare)
         async with asyncio.TaskGroup() as group:
-            for stream in streams(self._settings.stream_shards):
-                group.create_task(self._project_stream(stream))
+            for shard in range(len(self._streams)):
+                group.create_task(self._project_shard(shard))
+            group.create_task(self._settle())
             group.create_task(self._relay_outbox())
             group.create_task(self._upkeep())
 
     async def _prepare(self) -> None:
-        for stream in streams(self._settings.stream_shards):
+        for stream in self._streams:
             await self._ensure_group(stream)
         await self._rebuild_directory_if_lost()
 
@@ -105,16 +116,17 @@ class Worker:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
 
-    async def _project_stream(self, stream: str) -> None:
+    async def _project_shard(self, shard: int) -> None:
         """First what this worker was given and never acknowledged, then what is new."""
-        self._positions[stream] = "0"
+        self._positions[self._streams[shard]] = "0"
         while True:
-            await self._insistently(partial(self._project_next, stream))
+            await self._insistently(partial(self._project_next, shard))
 
-    async def _project_next(self, stream: str) -> None:
+    async def _project_next(self, shard: int) -> None:
+        stream = self._streams[shard]
         entries = await self._read(stream, self._positions[stream])
         if entries:
-            await self._project_entries(stream, entries)
+            await self._project_entries(shard, entries)
         else:
             self._positions[stream] = ">"
 
@@ -124,7 +136,7 @@ class Worker:
                 GROUP,
                 self._name,
                 {stream: position},
-                count=self._settings.projector_batch,
+                count=_ENTRIES,
                 block=self._settings.projector_block_ms,
             )
         except ResponseError as error:
@@ -134,17 +146,34 @@ class Worker:
             return []
         return entries_of(answer)
 
-    async def _project_entries(self, stream: str, entries: Sequence[Entry]) -> None:
-        """Project, commit, then acknowledge and remove the entries."""
+    async def _project_entries(self, shard: int, entries: Sequence[Entry]) -> None:
+        """Part of the entries at a time: project, commit, then acknowledge and remove them."""
+        ids: list[bytes] = []
         observations: list[Observation] = []
         unreadable: list[tuple[bytes, str]] = []
-        for _, fields in entries:
+        for entry_id, fields in entries:
+            ids.append(entry_id)
             body = (fields or {}).get(BODY_FIELD, b"")
             try:
-                observations.append(decode(body))
+                observations += decode(body)
             except msgspec.DecodeError as error:
                 unreadable.append((body, str(error)))
-        done = await self._project_batch(observations)
+            if len(observations) >= self._settings.projector_batch or entry_id == entries[-1][0]:
+                await self._project_part(shard, ids, observations, unreadable)
+                ids, observations, unreadable = [], [], []
+
+    async def _project_part(
+        self,
+        shard: int,
+        ids: Sequence[bytes],
+        observations: Sequence[Observation],
+        unreadable: Sequence[tuple[bytes, str]],
+    ) -> None:
+        stream = self._streams[shard]
+        with metrics.PROJECTING.time():
+            done = await self._project_batch(observations, shard)
+        metrics.note(done, datetime.now(UTC))
+        self._clocks.note(done.fresh)
         pipeline = self._redis.pipeline(transaction=False)
         for body, why in unreadable:
             self._set_aside(pipeline, "unreadable-entry", why, body, stream)
@@ -153,24 +182,25 @@ class Worker:
             self._set_aside(
                 pipeline, "not-projectable", "not in the registry as it says, or not storable", body, stream
             )
-        ids = [entry_id for entry_id, _ in entries]
         pipeline.xack(stream, GROUP, *ids)
         pipeline.xdel(stream, *ids)
         await pipeline.execute()
         if done.facilities:
             self._wake_relay.set()
 
-    async def _project_batch(self, observations: Sequence[Observation]) -> Projected:
+    async def _project_batch(self, observations: Sequence[Observation], shard: int) -> Projected:
         """Project in one transaction.
 
-        A batch that collides with another worker's on the same observation is looked at again. A batch
-        that PostgreSQL will not take is halved until the one at fault stands alone: it is set aside and
-        the flow goes on.
+        A batch that collides with another worker's on the same row is looked at again. A batch that
+        PostgreSQL will not take is halved until the one at fault stands alone: it is set aside and the
+        flow goes on.
         """
+        if not observations:
+            return Projected(recorded=0, repeated=0, orphans=[], facilities=set())
         for _ in range(3):
             try:
                 async with transaction(self._sessions) as session:
-                    return await project(session, observations)
+                    return await project(session, observations, shard)
             except _COLLISIONS as error:
                 refusal: Exception = error
             except _UNSTORABLE as error:
@@ -181,12 +211,26 @@ class Worker:
             return Projected(recorded=0, repeated=0, orphans=list(observations), facilities=set())
         middle = len(observations) // 2
         return merged(
-            await self._project_batch(observations[:middle]), await self._project_batch(observations[middle:])
+            await self._project_batch(observations[:middle], shard),
+            await self._project_batch(observations[middle:], shard),
         )
 
     def _set_aside(self, pipeline: Any, reason: str, detail: str, raw: bytes, stream: str) -> None:
         fields = {"reason": reason, "detail": detail, "transport": "stream", "origin": stream, "raw": raw}
         pipeline.xadd(DEAD_LETTER_STREAM, fields, maxlen=_DEAD_LETTERS_KEPT, approximate=True)
+
+    async def _settle(self) -> None:
+        """Every second: show the changes that have lasted their hold-off, and write what clocks did."""
+        while True:
+            await self._insistently(self._settle_now)
+            await asyncio.sleep(_SETTLE_S)
+
+    async def _settle_now(self) -> None:
+        async with transaction(self._sessions) as session:
+            if await settle_spaces(session, datetime.now(UTC)):
+                self._wake_relay.set()
+        async with transaction(self._sessions) as session:
+            await self._clocks.flush(session)
 
     async def _relay_outbox(self) -> None:
         """At once after a batch, and every half second for what other processes wrote."""
@@ -214,25 +258,24 @@ class Worker:
         today = datetime.now(UTC).date()
         async with transaction(self._sessions) as session:
             await ensure_partitions(session, {today, today + timedelta(days=1)})
-        for stream in streams(self._settings.stream_shards):
-            await self._claim_abandoned(stream)
+        for shard, stream in enumerate(self._streams):
+            metrics.BACKLOG.labels(stream).set(await self._redis.xlen(stream))
+            await self._claim_abandoned(shard, stream)
         await self._rebuild_directory_if_lost()
 
-    async def _claim_abandoned(self, stream: str) -> None:
+    async def _claim_abandoned(self, shard: int, stream: str) -> None:
         """Take over what another worker was given and has not acknowledged for half a minute."""
         try:
-            answer = await self._redis.xautoclaim(
-                stream, GROUP, self._name, _CLAIM_IDLE_MS, count=self._settings.projector_batch
-            )
+            answer = await self._redis.xautoclaim(stream, GROUP, self._name, _CLAIM_IDLE_MS, count=_ENTRIES)
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
             return
         if answer[1]:
-            await self._project_entries(stream, answer[1])
+            await self._project_entries(shard, answer[1])
 
     async def _rebuild_directory_if_lost(self) -> None:
-        if await self._redis.exists(DEVICES_HASH, SOURCES_HASH) == 2:
+        if await self._redis.exists(DEVICES_HASH) and await self._redis.exists(SOURCES_HASH):
             return
         async with transaction(self._sessions) as session:
             devices = await rebuild_directory(session, self._redis)
@@ -247,7 +290,7 @@ def _first_line(error: BaseException) -> str:
 async def serve(settings: Settings) -> None:
     """Run one worker until SIGTERM or SIGINT."""
     engine = make_engine(settings)
-    redis = Redis.from_url(settings.redis_url)
+    redis = connect(settings.redis_url)
     task = asyncio.create_task(Worker(settings, make_sessions(engine), redis).run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -265,7 +308,9 @@ def main() -> None:
     """Entry: `python -m parking_cloud.worker`."""
     settings = load_settings()
     configure_logging(settings.log_level)
-    asyncio.run(serve(settings))
+    if settings.worker_metrics_port:
+        start_http_server(settings.worker_metrics_port, addr="127.0.0.1")
+    uvloop.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import sys
+from pathlib import Path
 
 import structlog
 import uvicorn
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from sensor_gateway import dead_letters
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import Intake
+from sensor_gateway.pressure import Pressure
 from sensor_gateway.publish import Publisher
 from sensor_gateway.settings import Settings, SettingsError, load_settings
+from sensor_gateway.spool import Spool
+from sensor_gateway.streams import connect
 from sensor_gateway.transports.http import create_intake_app
 from sensor_gateway.transports.mqtt import MqttIntake
+
+_MB = 1_000_000
+_STOP_S = 10
 
 log = structlog.get_logger("gateway")
 
 
 async def serve(settings: Settings) -> None:
     """HTTP and MQTT intake in one event loop, until SIGTERM or SIGINT."""
-    redis = Redis.from_url(settings.redis_url)
+    redis = connect(settings.redis_url)
     directory = DirectoryFollower(redis)
     await _load_patiently(directory)
-    publisher = Publisher(redis, settings.stream_shards)
-    mqtt = MqttIntake(settings.mqtt_url, settings.gateway_id, Intake(directory, publisher))
+    publisher = Publisher(redis, settings.stream_shards, _spool(settings))
+    pressure = Pressure(redis_bytes=settings.redis_memory_mb * _MB)
+    mqtt = MqttIntake(
+        settings.mqtt_url,
+        settings.gateway_id,
+        settings.shared_group,
+        Intake(directory, publisher),
+        pressure,
+    )
     app = create_intake_app(
         redis=redis,
         directory=directory,
         publisher=publisher,
+        pressure=pressure,
         subscribed=lambda: not settings.mqtt_url or mqtt.subscribed.is_set(),
     )
     server = uvicorn.Server(
@@ -46,21 +61,40 @@ async def serve(settings: Settings) -> None:
             lifespan="on",
         )
     )
-    tasks = [asyncio.create_task(directory.follow())]
+    deeds = [directory.follow(), publisher.drain_spool(), pressure.watch(redis)]
+    tasks = [asyncio.create_task(deed) for deed in deeds]
     if settings.mqtt_url:
         tasks.append(asyncio.create_task(mqtt.run()))
     serving = asyncio.create_task(server.serve())
-    # Without its MQTT side the gateway would look alive and hear nothing: then the process ends.
-    await asyncio.wait([serving, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    await _first_failure(serving, tasks)
     server.should_exit = True
     await serving
     failures = [task.exception() for task in tasks if task.done() and not task.cancelled()]
+    failures = [failure for failure in failures if failure is not None]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_S):
+            await mqtt.idle.acquire()  # the batch in hand is stored and acknowledged before we go
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await redis.aclose()
     if failures:
         raise RuntimeError("an intake task ended") from failures[0]
+
+
+def _spool(settings: Settings) -> Spool | None:
+    if not settings.spool_folder:
+        return None
+    return Spool(Path(settings.spool_folder), settings.spool_limit_mb * _MB)
+
+
+async def _first_failure(serving: asyncio.Task[None], tasks: list[asyncio.Task[None]]) -> None:
+    """Until the server is told to stop, or a task fails: without it the gateway would only look alive."""
+    waiting: set[asyncio.Task[None]] = {serving, *tasks}
+    while waiting:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if serving in done or any(task.exception() for task in done):
+            return
 
 
 async def _load_patiently(directory: DirectoryFollower) -> None:
@@ -77,7 +111,7 @@ async def _load_patiently(directory: DirectoryFollower) -> None:
 
 async def handle_dead_letters(settings: Settings, *, replay: bool) -> None:
     """Print how many there are and the newest, or replay them."""
-    redis = Redis.from_url(settings.redis_url)
+    redis = connect(settings.redis_url)
     try:
         if replay:
             directory = DirectoryFollower(redis)

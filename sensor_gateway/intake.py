@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.networks import PARSERS, MalformedMessage, Uplink
@@ -14,6 +14,9 @@ from sensor_gateway.observation import DeadLetter, Observation
 from sensor_gateway.pipeline import Refused, observe_uplink
 from sensor_gateway.publish import Publisher
 
+RECEIVED = Counter("gateway_messages", "Messages taken in", ["transport"])
+DECODING = Histogram("gateway_decode_seconds", "Time to decode and identify a batch")
+STORING = Histogram("gateway_store_seconds", "Time until Redis or the spool has a batch")
 PUBLISHED = Counter("gateway_observations", "Observations that Redis has taken", ["transport"])
 DEAD = Counter("gateway_dead_letters", "Messages set aside", ["transport", "reason"])
 
@@ -57,7 +60,8 @@ class Intake:
         Raises StorageUnavailable: then nothing may be acknowledged.
         """
         received_at = self._now()
-        outcomes = await self.judge(messages, received_at)
+        with DECODING.time():
+            outcomes = await self.judge(messages, received_at)
         dead = [
             DeadLetter(
                 reason=outcome.refused.reason,
@@ -72,8 +76,10 @@ class Intake:
             if outcome.refused
         ]
         good = [outcome.observation for outcome in outcomes if outcome.observation]
-        await self._publisher.publish(good, dead)
+        with STORING.time():
+            await self._publisher.publish(good, dead)
         if messages:
+            RECEIVED.labels(messages[0].transport).inc(len(messages))
             PUBLISHED.labels(messages[0].transport).inc(len(good))
         for letter in dead:
             DEAD.labels(letter.transport, letter.reason).inc()

@@ -6,6 +6,7 @@ Published contract: the platform's projector reads these from the Redis streams 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
@@ -13,15 +14,18 @@ from uuid import UUID
 
 import msgspec
 
+RUNNING_COUNT_WRAPS = 65_536
 STREAM_PREFIX = "parking:observations:"
 DEAD_LETTER_STREAM = "parking:dead-letter"
 BODY_FIELD = b"o"
-"""The one field of a stream entry: the Observation as MessagePack."""
+"""The one field of a stream entry: a list of Observations as MessagePack, in order of arrival."""
 
 OLDEST = timedelta(days=30)
 """An observation older than this on arrival is refused."""
 MOST_AHEAD = timedelta(minutes=5)
 """An observation further in the future than this is refused."""
+SAME_FRAME = timedelta(minutes=2)
+"""The same frame heard twice within this is one statement; later, its counter has come round again."""
 
 
 class Kind(StrEnum):
@@ -43,11 +47,13 @@ class Quality(StrEnum):
     """Dated ahead of its arrival, within MOST_AHEAD; held to the arrival time."""
 
 
-class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
+class Observation(msgspec.Struct, frozen=True, array_like=True):
     """One decoded statement of one device.
 
-    Exactly one of `occupied` and `free` may be set; both are None where the frame says nothing about
-    occupancy. `id` is derived from the content, so the same frame always has the same id.
+    At most one of `occupied`, `free`, `running_count` and `entered` with `left` is set; none where the
+    frame says nothing about occupancy. `id` is derived from the content: a frame heard by several network
+    servers, or sent again, has the same id whenever it arrives. On the wire it is a MessagePack array in
+    this order, so fields are only ever added at the end.
     """
 
     id: UUID
@@ -64,6 +70,13 @@ class Observation(msgspec.Struct, frozen=True, omit_defaults=True):
     battery_v: float | None = None
     temperature_c: float | None = None
     quality: Quality = Quality.GOOD
+    sent_at: datetime | None = None
+    """The sender's own time, where `observed_at` was held to the arrival instead."""
+    running_count: int | None = None
+    """Of a counter: passages so far, wrapping at `RUNNING_COUNT_WRAPS`."""
+    entered: int | None = None
+    left: int | None = None
+    """Of a counter: vehicles in and out since its statement before."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,25 +95,37 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str = ""
 
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Observation)
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+_decoder = msgspec.msgpack.Decoder(list[Observation])
 
 
-def encode(observation: Observation) -> bytes:
-    """Observation → MessagePack, as stored in a stream entry."""
-    return _encoder.encode(observation)
+def encode(observations: Sequence[Observation]) -> bytes:
+    """Observations → MessagePack, as stored in one stream entry."""
+    return _encoder.encode(observations)
 
 
-def decode(body: bytes) -> Observation:
-    """MessagePack → Observation. Raises msgspec.DecodeError (ValidationError included) on anything else."""
+def decode(body: bytes) -> list[Observation]:
+    """MessagePack → Observations. Raises msgspec.DecodeError (ValidationError included) on anything else."""
     return _decoder.decode(body)
 
 
-def observation_id(device_id: UUID, observed_at: datetime, frame_counter: int | None, body: bytes) -> UUID:
-    """The identity of a statement: same device, moment, frame and bytes give the same id, always."""
+def frame_id(device_id: UUID, address: str, frame_counter: int, f_port: int, payload: bytes) -> UUID:
+    """The identity of a radio frame, which no network server's clock has a part in.
+
+    `address` is the device's session address (LoRaWAN DevAddr): it changes when a device joins anew, so
+    a counter that starts again after that is told apart.
+    """
+    return _content_id(device_id, b"f%s|%d|%d|" % (address.encode(), frame_counter, f_port), payload)
+
+
+def statement_id(device_id: UUID, stated_at: datetime, body: bytes) -> UUID:
+    """The identity of a statement in plain form: same device, same time of the sender, same content."""
+    return _content_id(device_id, stated_at.astimezone(UTC).isoformat("|", "microseconds").encode(), body)
+
+
+def _content_id(device_id: UUID, head: bytes, body: bytes) -> UUID:
     digest = blake2b(device_id.bytes, digest_size=16)
-    digest.update(observed_at.astimezone(UTC).isoformat(timespec="microseconds").encode())
-    digest.update(b"|" if frame_counter is None else b"|%d|" % frame_counter)
+    digest.update(head)
     digest.update(body)
     value = bytearray(digest.digest())
     # UUIDv8 (RFC 9562: contents of our own making); uuid.UUID takes version 8 only from Python 3.14 on.
@@ -109,9 +134,9 @@ def observation_id(device_id: UUID, observed_at: datetime, frame_counter: int | 
     return UUID(bytes=bytes(value))
 
 
-def stream_for(facility_id: UUID, shards: int) -> str:
-    """The stream of a facility. All its observations share one, so that one batch sees them in order."""
-    return f"{STREAM_PREFIX}{zlib.crc32(facility_id.bytes) % shards}"
+def shard_of(device_id: UUID, shards: int) -> int:
+    """The shard of a device: always the same, so that its statements stay in order."""
+    return zlib.crc32(device_id.bytes) % shards
 
 
 def streams(shards: int) -> list[str]:

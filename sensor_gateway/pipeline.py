@@ -10,7 +10,15 @@ import msgspec
 from sensor_gateway.codecs import DecodeError, UnknownModel, codec_for
 from sensor_gateway.directory import DeviceEntry
 from sensor_gateway.networks import Uplink
-from sensor_gateway.observation import MOST_AHEAD, OLDEST, Kind, Observation, Quality, observation_id
+from sensor_gateway.observation import (
+    MOST_AHEAD,
+    OLDEST,
+    Kind,
+    Observation,
+    Quality,
+    frame_id,
+    statement_id,
+)
 
 Reason = Literal[
     "malformed-message",
@@ -55,10 +63,7 @@ def observe_uplink(uplink: Uplink, device: DeviceEntry, source: str, received_at
         raise Refused("undecodable-payload", f"{device.vendor} {device.model}: {error}") from error
     observed_at, quality = judge_time(uplink.time, received_at)
     return Observation(
-        # The sender's own time, so that a message sent again has the same id whenever it arrives.
-        id=observation_id(
-            device.device_id, uplink.time, uplink.f_cnt, bytes([uplink.f_port & 0xFF]) + uplink.data
-        ),
+        id=frame_id(device.device_id, uplink.dev_addr, uplink.f_cnt, uplink.f_port, uplink.data),
         device_id=device.device_id,
         facility_id=device.facility_id,
         space_id=device.space_id,
@@ -71,6 +76,8 @@ def observe_uplink(uplink: Uplink, device: DeviceEntry, source: str, received_at
         battery_v=reading.battery_v,
         temperature_c=reading.temperature_c,
         quality=quality,
+        sent_at=None if quality is Quality.GOOD else uplink.time.astimezone(UTC),
+        running_count=reading.running_count,
     )
 
 
@@ -82,7 +89,7 @@ def observe_statement(row: Statement, device: DeviceEntry, source: str, received
         quality = Quality.OUT_OF_RANGE
     body = b"occupied=%d" % row.occupied if row.occupied is not None else b"free=%d" % (row.free or 0)
     return Observation(
-        id=observation_id(device.device_id, row.observed_at, None, body),
+        id=statement_id(device.device_id, row.observed_at, body),
         device_id=device.device_id,
         facility_id=device.facility_id,
         space_id=device.space_id,

@@ -60,6 +60,10 @@ _TABLE: dict[str, tuple[int, str, str, str, str]] = {
         422, "输入有误，未写入任何数据", "请按 errors 中的说明修改后重新提交。",
         "The input is not valid; nothing was written", "Correct what `errors` lists and send it again.",
     ),
+    "too-busy": (
+        429, "接收能力已满", "数据尚未接收，请按 Retry-After 稍后重试。",
+        "The intake is full", "Nothing was accepted. Try again after Retry-After.",
+    ),
     "storage-unavailable": (
         503, "暂时无法保存", "数据尚未接收，请稍后重试。",
         "It cannot be stored at the moment", "Nothing was accepted. Try again shortly.",
@@ -97,7 +101,7 @@ def on_problem(request: Request[Any, Any, Any], problem: IntakeProblem) -> Respo
     if problem.errors is not None:
         document["errors"] = problem.errors
     headers = {"Content-Language": "en" if english else "zh-CN"}
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = "5"
     return Response(
         msgspec.json.encode(document),

@@ -1,10 +1,16 @@
-"""Into Redis: observations onto their streams, what could not be read onto the dead-letter stream."""
+"""Into Redis: observations onto their streams, what could not be read onto the dead-letter stream.
+
+While Redis is away, entries go to the spool on disk and are given back in order when it is there again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import structlog
+from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -14,54 +20,109 @@ from sensor_gateway.observation import (
     DeadLetter,
     Observation,
     encode,
-    stream_for,
+    shard_of,
+    streams,
 )
+from sensor_gateway.spool import Spool, SpoolFull, StreamEntry
 
-_DEAD_LETTERS_KEPT = 100_000
+DEAD_LETTERS_KEPT = 100_000
+_FIELD = BODY_FIELD.decode()
+
+SPOOLED = Gauge("gateway_spool_bytes", "Bytes on disk that wait for Redis")
+
+log = structlog.get_logger(__name__)
 
 
 class StorageUnavailable(RuntimeError):
-    """Redis did not take everything; nothing of the batch may be acknowledged."""
+    """Neither Redis nor the spool took everything; nothing of the batch may be acknowledged."""
 
 
 class Publisher:
-    """Writes batches: when `publish` returns, Redis has all of it."""
+    """Writes batches: when `publish` returns, Redis or the spool has all of it."""
 
-    def __init__(self, redis: Redis, shards: int) -> None:
+    def __init__(self, redis: Redis, shards: int, spool: Spool | None = None) -> None:
         self._redis = redis
-        self._shards = shards
+        self._streams = streams(shards)
+        self._spool = spool
+        self._wake_drain = asyncio.Event()
 
     async def publish(self, observations: Sequence[Observation], dead: Sequence[DeadLetter] = ()) -> None:
-        """One round trip for the batch. Raises StorageUnavailable."""
-        if not observations and not dead:
+        """One round trip for the batch, one entry per shard. Raises StorageUnavailable."""
+        await self.write(
+            [
+                *self._entries(observations),
+                *(StreamEntry(DEAD_LETTER_STREAM, dead_letter_fields(d), DEAD_LETTERS_KEPT) for d in dead),
+            ]
+        )
+
+    async def write(self, entries: Sequence[StreamEntry]) -> None:
+        """Add entries to their streams, in order. Raises StorageUnavailable."""
+        if not entries:
             return
-        pipeline = self._redis.pipeline(transaction=False)
-        for observation in observations:
-            pipeline.xadd(
-                stream_for(observation.facility_id, self._shards), {BODY_FIELD: encode(observation)}
-            )
-        for letter in dead:
-            pipeline.xadd(
-                DEAD_LETTER_STREAM,
-                dead_letter_fields(letter),  # type: ignore[arg-type]
-                maxlen=_DEAD_LETTERS_KEPT,
-                approximate=True,
-            )
+        if self._spool is not None and self._spool.waiting_bytes:
+            await self._keep(self._spool, entries)  # behind what waits already, so that order holds
+            return
         try:
-            await pipeline.execute()
+            await self._add(entries)
         except (RedisError, OSError) as error:
+            if self._spool is None:
+                raise StorageUnavailable(str(error)) from error
+            log.warning("Redis is away; keeping observations on disk", error=str(error))
+            await self._keep(self._spool, entries)
+
+    async def drain_spool(self) -> None:
+        """Give the spool's batches back to Redis, oldest first, as soon as it takes them; until cancelled."""
+        spool, delay = self._spool, 0.1
+        if spool is None:
+            return
+        while True:
+            SPOOLED.set(spool.waiting_bytes)
+            batch = spool.oldest()
+            if batch is None:
+                self._wake_drain.clear()
+                await self._wake_drain.wait()
+                continue
+            entries, length = batch
+            try:
+                await self._add(entries)
+            except (RedisError, OSError) as error:
+                log.warning("Redis is still away", error=str(error), waiting_bytes=spool.waiting_bytes)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+                continue
+            await spool.given_back(length)
+            delay = 0.1
+
+    def _entries(self, observations: Sequence[Observation]) -> list[StreamEntry]:
+        shards: dict[int, list[Observation]] = {}
+        for observation in observations:
+            shards.setdefault(shard_of(observation.device_id, len(self._streams)), []).append(observation)
+        return [StreamEntry(self._streams[shard], {_FIELD: encode(o)}) for shard, o in shards.items()]
+
+    async def _keep(self, spool: Spool, entries: Sequence[StreamEntry]) -> None:
+        try:
+            await spool.append(entries)
+        except (SpoolFull, OSError) as error:
             raise StorageUnavailable(str(error)) from error
+        SPOOLED.set(spool.waiting_bytes)
+        self._wake_drain.set()
+
+    async def _add(self, entries: Sequence[StreamEntry]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream, fields, keep in entries:
+            pipeline.xadd(stream, fields, maxlen=keep or None)  # type: ignore[arg-type]
+        await pipeline.execute()
 
 
-def dead_letter_fields(letter: DeadLetter) -> dict[str, str | bytes]:
+def dead_letter_fields(letter: DeadLetter) -> dict[str, bytes]:
     """A dead letter as the fields of a stream entry."""
     return {
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "transport": letter.transport,
-        "origin": letter.origin,
-        "source": letter.source,
-        "received_at": letter.received_at.isoformat(),
+        "reason": letter.reason.encode(),
+        "detail": letter.detail.encode(),
+        "transport": letter.transport.encode(),
+        "origin": letter.origin.encode(),
+        "source": letter.source.encode(),
+        "received_at": letter.received_at.isoformat().encode(),
         "raw": letter.raw,
     }
 

@@ -22,7 +22,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The MQTT session's name. It must stay the same, so that what was queued meanwhile is delivered."""
     intake_host: str = "127.0.0.1"
     intake_port: int = 8010
-    stream_shards: int = 2
+    stream_shards: int = 4
+    shared_group: str = "gateway"
+    """Gateways of one group share the uplinks between them (MQTT shared subscription)."""
+    spool_folder: str = ""
+    """Where observations wait on disk while Redis is away; empty: senders are refused meanwhile."""
+    spool_limit_mb: int = 2_000
+    redis_memory_mb: int = 2_000
+    """Senders are held back while Redis holds more than this; 0: no limit."""
     log_level: str = "INFO"
 
 

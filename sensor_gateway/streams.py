@@ -8,9 +8,32 @@ from __future__ import annotations
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
+
+_CLUSTER = "redis-cluster://"
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 """(id, fields)"""
+
+
+def connect(url: str, *, timeout_s: float = 10.0) -> Redis:
+    """A client for `redis://…`, or for a Redis Cluster by any of its nodes: `redis-cluster://…`.
+
+    `timeout_s` bounds every answer; reads that block must ask for less.
+    """
+    options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": 3}
+    if url.startswith(_CLUSTER):
+        # The two clients share the commands that are used here, though not a base class.
+        cluster = RedisCluster.from_url(url.replace(_CLUSTER, "redis://", 1).removesuffix("/0"), **options)
+        return cast("Redis", cluster)
+    return Redis.from_url(url, **options)
+
+
+async def used_memory(redis: Redis) -> int:
+    """Bytes that Redis holds; of a cluster, the fullest node's."""
+    answer = await redis.info("memory")
+    nodes = [answer] if "used_memory" in answer else list(answer.values())
+    return max(int(node["used_memory"]) for node in nodes)
 
 
 async def read_after(redis: Redis, stream: str, after: str, *, count: int, block_ms: int) -> list[Entry]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.registry.schemas import DeviceIn, FacilityIn, OperatorIn, RegistryBatch, SpaceIn
 from parking_cloud.registry.service import import_batch
-from sensor_gateway.observation import Kind, Observation, observation_id
+from sensor_gateway.observation import Kind, Observation, frame_id, statement_id
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 
@@ -85,8 +85,9 @@ def observed(
 ) -> Observation:
     """An observation of a device row."""
     body = f"{occupied}{free}".encode()
+    id_ = statement_id(device.id, at, body) if frame is None else frame_id(device.id, "", frame, 1, body)
     return Observation(
-        id=observation_id(device.id, at, frame, body),
+        id=id_,
         device_id=device.id,
         facility_id=device.facility_id,
         space_id=device.space_id,

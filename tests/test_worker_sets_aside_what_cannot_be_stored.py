@@ -35,10 +35,14 @@ async def test_the_neighbours_of_a_bad_entry_are_recorded(
         devices = await load_small_city(session)
     stream = streams(settings.stream_shards)[0]
     bodies = [
-        encode(observed(devices["sensor-1"], occupied=True)),
+        encode([observed(devices["sensor-1"], occupied=True)]),
         b"no observation",
-        encode(observed(devices["garage-counter"], free=2**40, frame=None)),
-        encode(observed(devices["sensor-2"], occupied=False)),
+        encode(
+            [
+                observed(devices["garage-counter"], free=2**40, frame=None),
+                observed(devices["sensor-2"], occupied=False),
+            ]
+        ),
     ]
     for body in bodies:
         await redis.xadd(stream, {BODY_FIELD: body})

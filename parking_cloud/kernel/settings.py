@@ -28,11 +28,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """At least 32 characters; signs tokens and cookies."""
     plate_key: str = ""
     """32 bytes as hex; encrypts plates and keys their look-up hash. Needed once stays exist."""
-    stream_shards: int = 2
+    stream_shards: int = 4
     stale_after_s: int = 7200
     """Past this, a facility's numbers are marked stale. Two hours: the carry-forward rule of public feeds."""
-    projector_batch: int = 500
+    projector_batch: int = 2000
+    """About so many observations are written in one transaction."""
     projector_block_ms: int = 200
+    worker_metrics_port: int = 0
+    """The worker's Prometheus figures on 127.0.0.1; 0: none."""
     database_pool: int = 10
     secure_cookies: bool = True
     demo: bool = False

@@ -16,12 +16,15 @@ from parking_cloud.kernel.db import Base
 
 
 class ObservationRow(Base):
-    """One observation. The key is the content's own id, so nothing can be counted twice."""
+    """One observation. The key begins with the content's own id, so nothing can be counted twice.
+
+    A frame heard several times within two minutes is one row: `observed_at` is its earliest time,
+    `repeated_until` its latest where that differs.
+    """
 
     __tablename__ = "observation"
     __table_args__ = (
-        PrimaryKeyConstraint("observed_at", "id"),
-        Index("ix_observation_facility_id", "facility_id", "observed_at"),
+        PrimaryKeyConstraint("id", "observed_at"),
         Index("ix_observation_device_id", "device_id", "observed_at"),
         {"postgresql_partition_by": "RANGE (observed_at)"},
     )
@@ -40,22 +43,43 @@ class ObservationRow(Base):
     quality: Mapped[str]
     source: Mapped[str]
     received_at: Mapped[datetime]
+    repeated_until: Mapped[datetime | None]
+    running_count: Mapped[int | None]
+    entered: Mapped[int | None]
+    left: Mapped[int | None]
 
 
 class SpaceState(Base):
-    """What is known of a space now: the newest statement about it, by (observed_at, observation_id)."""
+    """What is known of a space now.
+
+    `occupied` is the newest statement, by (observed_at, observation_id); it has been so since `changed_at`,
+    and `opposite_at` is when the opposite was last said before. `shown` is what people see: it follows at
+    once, or at `settles_at` where the space changed twice within its hold-off (see rules.SpaceView).
+    """
 
     __tablename__ = "space_state"
+    __table_args__ = (
+        CheckConstraint(
+            "(occupied is null) = (observed_at is null) and (occupied is null) = (shown is null)"
+            " and (settles_at is null) = (shown is not distinct from occupied)",
+            name="known",
+        ),
+        Index("ix_space_state_settles_at", "settles_at", postgresql_where="settles_at IS NOT NULL"),
+    )
 
     space_id: Mapped[UUID] = mapped_column(ForeignKey("space.id"), primary_key=True)
     facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), index=True)
-    occupied: Mapped[bool]
-    observed_at: Mapped[datetime]
-    observation_id: Mapped[UUID]
+    occupied: Mapped[bool | None]
+    observed_at: Mapped[datetime | None]
+    observation_id: Mapped[UUID | None]
+    changed_at: Mapped[datetime | None]
+    opposite_at: Mapped[datetime | None]
+    shown: Mapped[bool | None]
+    settles_at: Mapped[datetime | None]
 
 
 class FacilityState(Base):
-    """What is known of a facility now: sums over its spaces, and the newest count reported for it.
+    """What is known of a facility now: sums over its spaces as shown, and the newest count reported for it.
 
     `reported_free` is kept exactly as the counter said it; what is shown is clamped when it is read.
     """
@@ -74,7 +98,7 @@ class FacilityState(Base):
 
 
 class DeviceState(Base):
-    """When a device was last heard, and its newest readings."""
+    """When a device was last heard, and its newest readings, each with its own time."""
 
     __tablename__ = "device_state"
 
@@ -84,4 +108,19 @@ class DeviceState(Base):
     received_at: Mapped[datetime]
     frame_counter: Mapped[int | None] = mapped_column(BigInteger)
     battery_v: Mapped[float | None]
+    battery_at: Mapped[datetime | None]
     temperature_c: Mapped[float | None]
+    temperature_at: Mapped[datetime | None]
+
+
+class SourceState(Base):
+    """A source's clock: how much later than its own time its fresh statements arrive (moving mean)."""
+
+    __tablename__ = "source_state"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime]
+    skew_s: Mapped[float]
+    """Arrival minus the source's time, seconds. Below zero: its clock is ahead."""
+    ahead: Mapped[int] = mapped_column(BigInteger)
+    """Statements dated ahead of their arrival, so far."""

@@ -49,7 +49,7 @@ _NEAR = text(
     """
 )
 _SPACES = text(
-    "select s.id, s.number, s.kind, s.shared, n.occupied, n.observed_at from space s"
+    "select s.id, s.number, s.kind, s.shared, n.shown as occupied, n.observed_at from space s"
     " left join space_state n on n.space_id = s.id where s.facility_id = :id order by s.number"
 )
 

@@ -130,3 +130,23 @@ class Device(Base):
     facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), index=True)
     space_id: Mapped[UUID | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DeviceProfile(Base):
+    """What is usual for a model of device (and a firmware line): how it is watched and held off."""
+
+    __tablename__ = "device_profile"
+    __table_args__ = (
+        CheckConstraint("hold_off_s between 0 and 600 and keep_alive_s > 0", name="times"),
+        CheckConstraint("battery_full_v > battery_empty_v", name="battery"),
+    )
+
+    vendor: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    firmware_line: Mapped[str] = mapped_column(primary_key=True, default="")
+    hold_off_s: Mapped[int] = mapped_column(default=20)
+    """A space that changes again within this is shown unchanged until it has settled so long."""
+    keep_alive_s: Mapped[int] = mapped_column(default=86_400)
+    """The longest a device of this model is silent when all is well."""
+    battery_full_v: Mapped[float | None]
+    battery_empty_v: Mapped[float | None]

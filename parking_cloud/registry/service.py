@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
@@ -19,6 +20,7 @@ from parking_cloud.registry.problems import ImportRefused
 from parking_cloud.registry.schemas import DeviceOut, RegistryBatch
 
 _OUTBOX_CHUNK = 500
+HOLD_OFF = timedelta(seconds=20)
 
 
 async def import_batch(session: AsyncSession, batch: RegistryBatch) -> None:
@@ -46,14 +48,37 @@ async def import_batch(session: AsyncSession, batch: RegistryBatch) -> None:
     await _import_devices(session, batch, facilities)
 
 
-async def device_places(
-    session: AsyncSession, device_ids: Collection[UUID]
-) -> dict[UUID, tuple[UUID, UUID | None]]:
-    """Device id → (facility id, space id or None), for those that exist."""
+class Place(NamedTuple):
+    """Where a device is, and how long its space is held off (by its profile; HOLD_OFF where it has none)."""
+
+    facility_id: UUID
+    space_id: UUID | None
+    hold_off: timedelta
+
+
+async def device_places(session: AsyncSession, device_ids: Collection[UUID]) -> dict[UUID, Place]:
+    """The places of those devices that exist."""
+    return await _places("d.id = any(:ids)", session, device_ids)
+
+
+async def places_of_devices_at(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, Place]:
+    """The places of all devices of some facilities."""
+    return await _places("d.facility_id = any(:ids)", session, facility_ids)
+
+
+async def _places(which: str, session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Place]:
     rows = await session.execute(
-        text("select id, facility_id, space_id from device where id = any(:ids)"), {"ids": list(device_ids)}
+        text(
+            "select d.id, d.facility_id, d.space_id, p.hold_off_s from device d"
+            " left join device_profile p on (p.vendor, p.model, p.firmware_line)"
+            f" = (d.vendor, d.model, d.firmware_line) where {which}"
+        ),
+        {"ids": list(ids)},
     )
-    return {row.id: (row.facility_id, row.space_id) for row in rows}
+    return {
+        device: Place(facility, space, HOLD_OFF if hold_off is None else timedelta(seconds=hold_off))
+        for device, facility, space, hold_off in rows
+    }
 
 
 async def list_devices(

@@ -21,6 +21,8 @@ class Reading(msgspec.Struct, frozen=True):
     occupied: bool | None = None
     battery_v: float | None = None
     temperature_c: float | None = None
+    running_count: int | None = None
+    """Of a counter: passages so far, 0..65,535, wrapping."""
     extra: dict[str, Any] = {}
     """Everything else that was in it, by the names of the codec's field table."""
 

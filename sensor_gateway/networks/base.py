@@ -20,6 +20,8 @@ class Uplink(msgspec.Struct, frozen=True):
     f_cnt: int
     data: bytes
     time: datetime
+    dev_addr: str = ""
+    """The session's address, eight hex digits; changes when the device joins anew."""
 
 
 Parser = Callable[[bytes], Uplink]

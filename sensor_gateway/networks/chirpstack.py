@@ -23,6 +23,7 @@ class _Event(msgspec.Struct, rename="camel"):
     f_cnt: int = 0
     f_port: int = 0
     data: bytes = b""
+    dev_addr: str = ""
 
 
 _decoder = msgspec.json.Decoder(_Event)
@@ -34,4 +35,11 @@ def parse(body: bytes) -> Uplink:
         event = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedMessage(str(error)) from error
-    return Uplink(event.device_info.dev_eui, event.f_port, event.f_cnt, event.data, aware(event.time))
+    return Uplink(
+        event.device_info.dev_eui,
+        event.f_port,
+        event.f_cnt,
+        event.data,
+        aware(event.time),
+        event.dev_addr.lower(),
+    )

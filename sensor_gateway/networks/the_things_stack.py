@@ -13,6 +13,7 @@ TOPIC = "v3/+/devices/+/up"
 
 class _Ids(msgspec.Struct):
     dev_eui: str
+    dev_addr: str = ""
 
 
 class _UplinkMessage(msgspec.Struct):
@@ -39,4 +40,5 @@ def parse(body: bytes) -> Uplink:
         raise MalformedMessage(str(error)) from error
     uplink = message.uplink_message
     time = aware(uplink.received_at or message.received_at)
-    return Uplink(message.end_device_ids.dev_eui, uplink.f_port, uplink.f_cnt, uplink.frm_payload, time)
+    ids = message.end_device_ids
+    return Uplink(ids.dev_eui, uplink.f_port, uplink.f_cnt, uplink.frm_payload, time, ids.dev_addr.lower())

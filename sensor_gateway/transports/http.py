@@ -20,6 +20,7 @@ from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import PUBLISHED, Intake, Message, utc_now
 from sensor_gateway.observation import Observation
 from sensor_gateway.pipeline import Refused, Statement, observe_statement
+from sensor_gateway.pressure import Pressure, TooBusy
 from sensor_gateway.problems import IntakeProblem, on_http_exception, on_problem
 from sensor_gateway.publish import Publisher, StorageUnavailable
 
@@ -56,7 +57,8 @@ async def _take_uplink(request: AnyRequest, state: State, network: str, *, used:
     _check_json(body)
     if not used:
         return Accepted(0)
-    (outcome,) = await state.intake.take([Message(network, "http", request.url.path, body)])
+    with state.pressure.admit(1):
+        (outcome,) = await state.intake.take([Message(network, "http", request.url.path, body)])
     if outcome.refused is not None:
         raise IntakeProblem(outcome.refused.reason, outcome.refused.detail)
     return Accepted(1)
@@ -81,7 +83,8 @@ async def observations(request: AnyRequest, state: State) -> Accepted:
     if errors:
         reasons = {error["reason"] for error in errors}
         raise IntakeProblem(reasons.pop() if len(reasons) == 1 else "invalid-input", errors=errors)
-    await state.publisher.publish(good)
+    with state.pressure.admit(len(good)):
+        await state.publisher.publish(good)
     PUBLISHED.labels("http").inc(len(good))
     return Accepted(len(good))
 
@@ -163,6 +166,10 @@ async def metrics() -> bytes:
     return generate_latest()
 
 
+def _on_too_busy(request: AnyRequest, error: TooBusy) -> Response[bytes]:
+    return on_problem(request, IntakeProblem("too-busy"))
+
+
 def _on_storage(request: AnyRequest, error: StorageUnavailable | RedisError) -> Response[bytes]:
     return on_problem(request, IntakeProblem("storage-unavailable"))
 
@@ -176,6 +183,7 @@ def create_intake_app(
     redis: Any,
     directory: DirectoryFollower,
     publisher: Publisher,
+    pressure: Pressure | None = None,
     subscribed: Callable[[], bool] = lambda: True,
     now: Callable[[], datetime] = utc_now,
 ) -> Litestar:
@@ -184,6 +192,7 @@ def create_intake_app(
         route_handlers=[chirpstack_uplink, things_stack_uplink, observations, live, ready, metrics],
         exception_handlers={
             IntakeProblem: on_problem,
+            TooBusy: _on_too_busy,
             StorageUnavailable: _on_storage,
             RedisError: _on_storage,
             HTTPException: on_http_exception,
@@ -196,6 +205,7 @@ def create_intake_app(
                 "redis": redis,
                 "directory": directory,
                 "publisher": publisher,
+                "pressure": pressure or Pressure(),
                 "intake": Intake(directory, publisher, now),
                 "subscribed": subscribed,
                 "now": now,

@@ -1,7 +1,8 @@
-"""MQTT intake: a message is acknowledged only after Redis has what it became.
+"""MQTT 5 intake: a message is acknowledged only after Redis (or the spool) has what it became.
 
-The session is persistent: what the broker could not deliver, or we did not acknowledge, comes again.
-paho's client runs its own network thread; messages cross to the event loop through a queue.
+The session is persistent: what the broker could not deliver, or we did not acknowledge, comes again. The
+broker sends at most `_UNACKNOWLEDGED` messages ahead of our acknowledgements, so a slow Redis slows the
+broker and not our memory. Packets are read and written by the `mqtt5` library; this is the conversation.
 """
 
 from __future__ import annotations
@@ -10,111 +11,182 @@ import asyncio
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import paho.mqtt.client as paho
+import mqtt5
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from prometheus_client import Counter, Gauge
 
 from sensor_gateway.intake import Intake, Message
 from sensor_gateway.networks import chirpstack, network_of_topic, the_things_stack
+from sensor_gateway.pressure import Pressure
 from sensor_gateway.publish import StorageUnavailable
 
 TOPICS = (chirpstack.TOPIC, the_things_stack.TOPIC)
-_BATCH = 500
-_UNACKNOWLEDGED = 2_000
-"""How many messages the broker may send ahead of our acknowledgements: the queue's bound."""
+_BATCH = 1_000
+_UNACKNOWLEDGED = 4_000
 _SESSION_S = 7 * 24 * 3600
+_KEEP_ALIVE_S = 30
+_SUBSCRIBE_ID = 1
+_LARGEST_PACKET = 1_000_000
+
+CONNECTED = Gauge("gateway_mqtt_connected", "1 while the subscriptions stand")
+ACKNOWLEDGED = Counter("gateway_mqtt_acknowledged", "MQTT messages acknowledged to the broker")
 
 log = structlog.get_logger(__name__)
 
 
-class MqttIntake:
-    """Subscribes to the network servers' uplinks and feeds them to the intake."""
+class BrokerRefused(ConnectionError):
+    """The broker does not take our connection or subscriptions; the message says which and why."""
 
-    def __init__(self, url: str, client_id: str, intake: Intake) -> None:
+
+class MqttIntake:
+    """Subscribes to the network servers' uplinks and feeds them to the intake.
+
+    Gateways of one `group` share the messages between them; each needs a `client_id` of its own, the same
+    at every start.
+    """
+
+    def __init__(self, url: str, client_id: str, group: str, intake: Intake, pressure: Pressure) -> None:
         self._url = urlsplit(url)
         self._client_id = client_id
+        self._filters = [f"$share/{group}/{topic}" if group else topic for topic in TOPICS]
         self._intake = intake
-        self._queue: asyncio.Queue[paho.MQTTMessage] = asyncio.Queue()
+        self._pressure = pressure
+        self._early: list[Any] = []
         self.subscribed = asyncio.Event()
+        self.idle = asyncio.Lock()
+        """Held while a batch is in hand; who holds it can end the intake with nothing half done."""
 
     async def run(self) -> None:
-        """Serve until cancelled."""
-        loop = asyncio.get_running_loop()
-        client = self._client(loop)
-        client.connect_async(
-            self._url.hostname or "127.0.0.1",
-            self._url.port or 1883,
-            keepalive=30,
-            clean_start=False,
-            properties=_connect_properties(),
-        )
-        client.loop_start()
-        try:
-            while True:
-                batch = [await self._queue.get()]
-                while len(batch) < _BATCH and not self._queue.empty():
-                    batch.append(self._queue.get_nowait())
-                await self._take(client, batch)
-        finally:
-            client.disconnect()
-            client.loop_stop()
+        """Serve until cancelled; a broker that is away is tried again and again."""
+        delay = 0.2
+        while True:
+            try:
+                await self._converse()
+            except (OSError, EOFError, ValueError) as error:
+                log.warning("no conversation with the MQTT broker", error=str(error), delay_s=delay)
+            finally:
+                delay = 0.2 if self.subscribed.is_set() else min(delay * 2, 10.0)
+                self.subscribed.clear()
+                CONNECTED.set(0)
+            await asyncio.sleep(delay)
 
-    async def _take(self, client: paho.Client, batch: list[paho.MQTTMessage]) -> None:
-        messages = [
-            Message(network_of_topic(message.topic), "mqtt", message.topic, bytes(message.payload))
-            for message in batch
-        ]
+    async def _converse(self) -> None:
+        reader, writer = await asyncio.open_connection(
+            self._url.hostname or "127.0.0.1", self._url.port or 1883, limit=2 * _LARGEST_PACKET
+        )
+        try:
+            packets = Packets(reader)
+            writer.write(self._connect_packet())
+            self._welcome(await packets.next())
+            filters = [mqtt5.TopicFilter(f, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for f in self._filters]
+            writer.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
+            async with asyncio.TaskGroup() as group:
+                pinging = group.create_task(_ping(writer))
+                group.create_task(self._serve(packets, writer)).add_done_callback(lambda _: pinging.cancel())
+        except* (OSError, EOFError, ValueError) as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            if not writer.transport.is_closing():
+                writer.write(mqtt5.DisconnectPacket().write())
+            writer.close()
+
+    def _connect_packet(self) -> bytes:
+        password = unquote(self._url.password) if self._url.password else None
+        return mqtt5.ConnectPacket(
+            self._client_id,
+            username=unquote(self._url.username) if self._url.username else None,
+            password=password.encode() if password else None,
+            clean_start=False,
+            keep_alive=_KEEP_ALIVE_S,
+            session_expiry_interval=_SESSION_S,
+            receive_max=_UNACKNOWLEDGED,
+            max_packet_size=_LARGEST_PACKET,
+        ).write()
+
+    def _welcome(self, packets: list[Any]) -> None:
+        answer = packets[0]
+        if not isinstance(answer, mqtt5.ConnAckPacket):
+            raise BrokerRefused(f"the broker answered {type(answer).__name__} to our connection")
+        if answer.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
+            raise BrokerRefused(f"the broker refused us: {answer.reason_code.name}")
+        # Messages of the session may follow in the same read; the broker sends them again if we lose them,
+        # but only after a new connection, so they are served like all others.
+        self._early = packets[1:]
+
+    async def _serve(self, packets: Packets, writer: asyncio.StreamWriter) -> None:
+        arrived = self._early
+        while True:
+            messages = [p for p in arrived if isinstance(p, mqtt5.PublishPacket)]
+            for packet in arrived:
+                self._note(packet)
+            for start in range(0, len(messages), _BATCH):
+                async with self.idle:
+                    await self._take(messages[start : start + _BATCH], writer)
+            await self._pressure.eased()
+            async with asyncio.timeout(2 * _KEEP_ALIVE_S):  # it answers our pings, or it is gone
+                arrived = await packets.next()
+
+    def _note(self, packet: Any) -> None:
+        if isinstance(packet, mqtt5.SubAckPacket):
+            refused = [code.name for code in packet.reason_codes if code.value >= 0x80]
+            if refused:
+                raise BrokerRefused(f"the broker refused our subscriptions: {', '.join(refused)}")
+            self.subscribed.set()
+            CONNECTED.set(1)
+        elif isinstance(packet, mqtt5.DisconnectPacket):
+            raise BrokerRefused(f"the broker ended the conversation: {packet.reason_code.name}")
+
+    async def _take(self, batch: list[mqtt5.PublishPacket], writer: asyncio.StreamWriter) -> None:
+        messages = [Message(network_of_topic(p.topic), "mqtt", p.topic, p.payload) for p in batch]
         delay = 0.1
         while True:
             try:
                 await self._intake.take(messages)
                 break
             except StorageUnavailable as error:
-                log.warning("Redis does not take observations; trying again", error=str(error), delay_s=delay)
+                log.warning("observations cannot be stored; trying again", error=str(error), delay_s=delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
-        for message in batch:
-            client.ack(message.mid, message.qos)
-
-    def _client(self, loop: asyncio.AbstractEventLoop) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            protocol=paho.MQTTv5,
-            manual_ack=True,
-        )
-        if self._url.username:
-            client.username_pw_set(unquote(self._url.username), unquote(self._url.password or ""))
-        client.reconnect_delay_set(1, 10)
-
-        def on_connect(client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
-            if reason.is_failure:
-                log.error("the MQTT broker refused us", reason=str(reason))
-                return
-            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in TOPICS])
-
-        def on_subscribe(*_: Any) -> None:
-            loop.call_soon_threadsafe(self.subscribed.set)
-
-        def on_disconnect(_: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-            loop.call_soon_threadsafe(self.subscribed.clear)
-            log.info("disconnected from the MQTT broker", reason=str(reason))
-
-        def on_message(_: Any, __: Any, message: paho.MQTTMessage) -> None:
-            loop.call_soon_threadsafe(self._queue.put_nowait, message)
-
-        client.on_connect = on_connect
-        client.on_subscribe = on_subscribe
-        client.on_disconnect = on_disconnect
-        client.on_message = on_message
-        return client
+        ids = [p.packet_id for p in batch if p.packet_id is not None]
+        writer.write(b"".join(mqtt5.PubAckPacket(packet_id).write() for packet_id in ids))
+        await writer.drain()
+        ACKNOWLEDGED.inc(len(ids))
 
 
-def _connect_properties() -> Properties:
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = _SESSION_S
-    properties.ReceiveMaximum = _UNACKNOWLEDGED
-    return properties
+class Packets:
+    """MQTT packets out of a byte stream, as many at a time as have arrived."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+        self._rest = b""
+
+    async def next(self) -> list[Any]:
+        """At least one packet. Raises EOFError at the stream's end, ValueError for what is not MQTT."""
+        while True:
+            data = await self._reader.read(_LARGEST_PACKET)
+            if not data:
+                raise EOFError("the broker closed the connection")
+            self._rest = self._rest + data if self._rest else data
+            packets, used = _parse(self._rest)
+            self._rest = self._rest[used:]
+            if packets:
+                return packets
+
+
+def _parse(data: bytes) -> tuple[list[Any], int]:
+    """The whole packets in `data`, and how many bytes they take."""
+    view, position, packets = memoryview(data), 0, []
+    while position < len(data):
+        try:
+            packet, length = mqtt5.read(view[position:])
+        except IndexError:  # the rest of the packet has not arrived
+            break
+        packets.append(packet)
+        position += length
+    return packets, position
+
+
+async def _ping(writer: asyncio.StreamWriter) -> None:
+    while True:
+        await asyncio.sleep(_KEEP_ALIVE_S / 2)
+        writer.write(mqtt5.PingReqPacket().write())

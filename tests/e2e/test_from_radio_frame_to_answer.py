@@ -59,9 +59,9 @@ def test_a_status_uplink_is_seen_in_the_api(
 ) -> None:
     devices = devices_of(administrator, code)
     client = connect(platform.running["mqtt_url"], f"test-{code}")
-    for f_cnt, occupied in ((1, True), (2, False)):
-        now = datetime.now(UTC)
-        publish(client, [frame(device, occupied, f_cnt, now) for device in devices])
+    now = datetime.now(UTC)
+    for f_cnt, occupied, at in ((1, True, now - timedelta(minutes=1)), (2, False, now)):
+        publish(client, [frame(device, occupied, f_cnt, at) for device in devices])
 
         def shown(expected: int = len(devices) if occupied else 0) -> bool:
             return bool(administrator.get(f"/v1/facilities/{code}").json()["occupied"] == expected)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.occupancy import service
@@ -22,16 +20,6 @@ LIMIT = timedelta(hours=2)
 
 async def show(session: AsyncSession, code: str) -> Any:
     return await service.get_facility(session, code, now=NOON, stale_after=LIMIT)
-
-
-async def tables(session: AsyncSession) -> list[list[Any]]:
-    queries = (
-        "select * from observation order by observed_at, id",
-        "select * from space_state order by space_id",
-        "select * from facility_state order by facility_id",
-        "select * from device_state order by device_id",
-    )
-    return [[tuple(row) for row in await session.execute(text(query))] for query in queries]
 
 
 async def test_spaces_become_free_counts(session: AsyncSession) -> None:
@@ -78,32 +66,3 @@ async def test_what_the_registry_does_not_have_is_set_aside(session: AsyncSessio
     )
     done = await project(session, [good, elsewhere])
     assert (done.recorded, done.orphans) == (1, [elsewhere])
-
-
-@pytest.mark.parametrize("seed", range(5))
-async def test_any_order_and_repetition_ends_the_same(session: AsyncSession, seed: int) -> None:
-    devices = await load_small_city(session)
-    chance = random.Random(seed)
-    said = [
-        observed(
-            devices[f"sensor-{chance.randint(1, 4)}"],
-            at=NOON + timedelta(seconds=chance.randint(0, 40)),
-            occupied=chance.random() < 0.5,
-            frame=frame,
-        )
-        for frame in range(60)
-    ] + [
-        observed(devices["garage-counter"], at=NOON + timedelta(seconds=s), free=s, frame=None)
-        for s in range(20)
-    ]
-    await project(session, said)
-    expected = await tables(session)
-    await session.rollback()
-
-    shuffled = said + chance.sample(said, 30)
-    chance.shuffle(shuffled)
-    while shuffled:
-        size = chance.randint(1, 20)
-        await project(session, shuffled[:size])
-        shuffled = shuffled[size:]
-    assert await tables(session) == expected

@@ -58,7 +58,7 @@ async def client(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
 
 async def published(redis: Redis) -> list[Observation]:
     entries = [entry for stream in streams(2) for entry in await redis.xrange(stream)]
-    return [decode(fields[BODY_FIELD]) for _, fields in entries]
+    return [observation for _, fields in entries for observation in decode(fields[BODY_FIELD])]
 
 
 def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
