@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -208,6 +209,7 @@ class Stack:
         self.redis_url = os.environ.get("PARKING_REDIS_URL", "")
         self.mqtt_url = os.environ.get("PARKING_MQTT_URL", "")
         self._started: list[Server] = []
+        self._launches: dict[str, Callable[[], None]] = {}
 
     def __enter__(self) -> Stack:
         self.start()
@@ -249,6 +251,14 @@ class Stack:
             shutil.rmtree(pointer.read_text(), ignore_errors=True)
         shutil.rmtree(self.home, ignore_errors=True)
 
+    def kill(self, name: str) -> None:
+        """kill -9 of one server: postgres, redis or mosquitto."""
+        self.server(name).stop(signal.SIGKILL)
+
+    def revive(self, name: str) -> None:
+        """Start one server again, on the same port and data, and wait until it answers."""
+        self._launches[name]()
+
     def server(self, name: str) -> Server:
         """A server of this folder: postgres, redis or mosquitto."""
         return next((s for s in self._started if s.name == name), Server(name, self.home))
@@ -268,9 +278,11 @@ class Stack:
         ready: Callable[[], bool],
         user: pwd.struct_passwd | None = None,
     ) -> None:
+        self._launches[name] = partial(self._launch, name, command, ready, user)
         server = self.server(name)
         server.stop()  # left over from a run that was killed
-        self._started.append(server)
+        if server not in self._started:
+            self._started.append(server)
         for attempt in range(_ATTEMPTS):
             server.start(command, user)
             try:
@@ -378,7 +390,7 @@ class Stack:
             f"password_file {users}",
             "persistence true",
             f"persistence_location {folder}/",
-            "autosave_interval 30",
+            "autosave_interval 5",
             "max_queued_messages 0",
             "max_inflight_messages 2000",
             "set_tcp_nodelay true",

@@ -124,11 +124,12 @@ class Worker:
 
     async def _project_next(self, shard: int) -> None:
         stream = self._streams[shard]
-        entries = await self._read(stream, self._positions[stream])
+        position, self._positions[stream] = self._positions[stream], "0"
+        entries = await self._read(stream, position)
         if entries:
             await self._project_entries(shard, entries)
-        else:
-            self._positions[stream] = ">"
+        # Only now: where this failed, what was read is read again, for it is ours and unacknowledged.
+        self._positions[stream] = position if entries else ">"
 
     async def _read(self, stream: str, position: str) -> list[Entry]:
         try:

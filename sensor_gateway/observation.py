@@ -106,7 +106,10 @@ def encode(observations: Sequence[Observation]) -> bytes:
 
 def decode(body: bytes) -> list[Observation]:
     """MessagePack → Observations. Raises msgspec.DecodeError (ValidationError included) on anything else."""
-    return _decoder.decode(body)
+    try:
+        return _decoder.decode(body)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from error
 
 
 def frame_id(device_id: UUID, address: str, frame_counter: int, f_port: int, payload: bytes) -> UUID:

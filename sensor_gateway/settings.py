@@ -23,8 +23,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     intake_host: str = "127.0.0.1"
     intake_port: int = 8010
     stream_shards: int = 4
-    shared_group: str = "gateway"
-    """Gateways of one group share the uplinks between them (MQTT shared subscription)."""
+    shared_group: str = ""
+    """Gateways of one group share the uplinks between them (MQTT shared subscription); empty: one gateway.
+
+    Mosquitto 2.0 forgets shared subscriptions, though not plain ones, when it is killed.
+    """
     spool_folder: str = ""
     """Where observations wait on disk while Redis is away; empty: senders are refused meanwhile."""
     spool_limit_mb: int = 2_000

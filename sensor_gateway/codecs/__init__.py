@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from sensor_gateway.codecs.base import Codec, DecodeError, Reading
+from sensor_gateway.codecs.base import CannotEncode, Codec, DecodeError, Reading
 
-__all__ = ["Codec", "DecodeError", "Reading", "UnknownModel", "all_codecs", "codec_for"]
+__all__ = ["CannotEncode", "Codec", "DecodeError", "Reading", "UnknownModel", "all_codecs", "codec_for"]
 
 
 class UnknownModel(LookupError):
@@ -36,6 +36,6 @@ def codec_for(vendor: str, model: str, firmware_line: str = "") -> Codec:
     try:
         return _CODECS[vendor.lower(), model.lower(), firmware_line.lower()]
     except KeyError:
-        known = ", ".join(sorted({f"{v} {m}" for v, m, _ in _CODECS}))
+        known = ", ".join(codec.name for codec in all_codecs())
         line = f" (firmware line {firmware_line})" if firmware_line else ""
         raise UnknownModel(f"no codec for {vendor} {model}{line}; known: {known}") from None

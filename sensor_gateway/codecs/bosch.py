@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sensor_gateway.codecs.base import Codec, DecodeError, Reading, clamp, need, signed, unknown_port
+from sensor_gateway.codecs.base import Codec, DecodeError, Reading, clamp, need, signed, unknown_port, version
 from sensor_gateway.observation import Kind
 
 _RESET_CAUSES = {1: "watchdog", 2: "power on", 3: "system request", 4: "other"}
@@ -48,7 +48,7 @@ def _decode_startup(data: bytes) -> Reading:
         raise DecodeError(f"reset cause {data[15]} is not known")
     extra: dict[str, Any] = {
         "debug_codes": [code for code in codes if code],
-        "firmware_version": ".".join(str(part) for part in data[12:15]),
+        "firmware_version": version(data[12:15]),
         "reset_cause": _RESET_CAUSES[data[15]],
     }
     return Reading(Kind.STARTUP, bool(data[16] & 1), extra=extra)

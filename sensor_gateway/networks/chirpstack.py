@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from sensor_gateway.networks.base import MalformedMessage, Uplink, aware
+from sensor_gateway.networks.base import UNREADABLE, Counter, MalformedMessage, Port, Uplink, aware
 
 TOPIC = "application/+/device/+/event/up"
 
@@ -20,8 +20,8 @@ class _Event(msgspec.Struct, rename="camel"):
 
     device_info: _DeviceInfo
     time: datetime
-    f_cnt: int = 0
-    f_port: int = 0
+    f_cnt: Counter = 0
+    f_port: Port = 0
     data: bytes = b""
     dev_addr: str = ""
 
@@ -33,7 +33,7 @@ def parse(body: bytes) -> Uplink:
     """An `up` event. Raises MalformedMessage."""
     try:
         event = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedMessage(str(error)) from error
     return Uplink(
         event.device_info.dev_eui,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from sensor_gateway.networks.base import MalformedMessage, Uplink, aware
+from sensor_gateway.networks.base import UNREADABLE, Counter, MalformedMessage, Port, Uplink, aware
 
 TOPIC = "v3/+/devices/+/up"
 
@@ -17,8 +17,8 @@ class _Ids(msgspec.Struct):
 
 
 class _UplinkMessage(msgspec.Struct):
-    f_port: int = 0
-    f_cnt: int = 0
+    f_port: Port = 0
+    f_cnt: Counter = 0
     frm_payload: bytes = b""
     received_at: datetime | None = None
 
@@ -36,7 +36,7 @@ def parse(body: bytes) -> Uplink:
     """An uplink message. Raises MalformedMessage."""
     try:
         message = _decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MalformedMessage(str(error)) from error
     uplink = message.uplink_message
     time = aware(uplink.received_at or message.received_at)

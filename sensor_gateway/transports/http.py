@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from sensor_gateway.directory import DeviceEntry, SourceEntry
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import PUBLISHED, Intake, Message, utc_now
+from sensor_gateway.networks.base import UNREADABLE
 from sensor_gateway.observation import Observation
 from sensor_gateway.pipeline import Refused, Statement, observe_statement
 from sensor_gateway.pressure import Pressure, TooBusy
@@ -105,7 +106,7 @@ def _observe(
 def _parse_rows(body: bytes) -> list[Statement | Refused]:
     try:
         content = _rows.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise IntakeProblem("malformed-body", str(error)) from error
     raw = content if isinstance(content, list) else [msgspec.Raw(body)]
     if len(raw) > MAX_ROWS:
@@ -116,7 +117,7 @@ def _parse_rows(body: bytes) -> list[Statement | Refused]:
 def _parse_row(raw: msgspec.Raw) -> Statement | Refused:
     try:
         return _row.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         message, _, path = str(error).partition(" - at `$.")
         return Refused("invalid-input", message, path.rstrip("`"))
 
@@ -125,7 +126,7 @@ def _check_json(body: bytes) -> None:
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
         msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise IntakeProblem("malformed-body", str(error)) from error
 
 
