@@ -21,6 +21,7 @@ from parking_cloud.accounts.middleware import IdentityMiddleware
 from parking_cloud.accounts.routes import route_handlers as account_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.driver.routes import route_handlers as driver_routes
+from parking_cloud.gates.routes import route_handlers as gate_routes
 from parking_cloud.guidance.routes import route_handlers as guidance_routes
 from parking_cloud.kernel.clock import Clock, SystemClock
 from parking_cloud.kernel.db import make_engine, make_sessions
@@ -132,6 +133,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *account_routes,
             RegistryController,
             *occupancy_routes,
+            *gate_routes,
             *guidance_routes,
             *driver_routes,
             *console_routes,

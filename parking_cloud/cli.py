@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from parking_cloud import launcher
 from parking_cloud.demo import load, replay, simulate
+from parking_cloud.demo.running import NotRunning, read_running
 from parking_cloud.kernel.settings import SettingsError, load_settings
 from parking_cloud.migrate import migrate
-from sensor_gateway import decode_command
+from sensor_gateway import dead_letters_command, decode_command
+from sensor_gateway.settings import load_settings as load_gateway_settings
 
 
 def _run_migrate(_: argparse.Namespace) -> int:
     migrate(load_settings().database_url)
     return 0
+
+
+def _add_dead_letters(parser: argparse.ArgumentParser) -> None:
+    dead_letters_command.add_arguments(parser)
+    parser.add_argument("--home", type=Path, default=launcher.DEFAULT_HOME, help="where `up` was started")
+
+
+def _run_dead_letters(args: argparse.Namespace) -> int:
+    """On the Redis of the environment, else on that of the platform that `up` started."""
+    environ = dict(os.environ)
+    if "PARKING_REDIS_URL" not in environ:
+        environ["PARKING_REDIS_URL"] = read_running(args.home).redis_url
+    return dead_letters_command.run(args, load_gateway_settings(environ))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("down", "stop what `up` started", launcher.add_down_arguments, launcher.run_down),
         ("run", "start everything and stay until Ctrl-C", launcher.add_run_arguments, launcher.run_run),
         ("decode", "decode one sensor payload", decode_command.add_arguments, decode_command.run),
+        ("dead-letters", "what could not be read, and why", _add_dead_letters, _run_dead_letters),
         ("simulate", "drive the demo city", simulate.add_arguments, simulate.run),
         ("replay", "send a recorded file through the intake", replay.add_arguments, replay.run),
         ("load-demo", "load the demo city and its logins", load.add_arguments, load.run),
@@ -44,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = build_parser().parse_args(argv)
     try:
         code = arguments.run(arguments)
-    except SettingsError as error:
+    except (SettingsError, NotRunning) as error:
         print(f"parking-cloud: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from parking_cloud.accounts.roles import Role
+from parking_cloud.demo.load import SCOPES
 from parking_cloud.devstack import (
     DevstackError,
     Progress,
@@ -119,6 +120,7 @@ class Platform:
             "PARKING_REDIS_URL": self.stack.redis_url,
             "PARKING_MQTT_URL": self.stack.mqtt_url,
             "PARKING_SECRET_KEY": credentials["secret_key"],
+            "PARKING_PLATE_KEY": credentials["plate_key"],
             "PARKING_INTAKE_HOST": "127.0.0.1",
             "PARKING_INTAKE_PORT": str(intake_port),
             "PARKING_SPOOL_FOLDER": str(self.home / "spool"),
@@ -155,20 +157,21 @@ class Platform:
         }
 
     def _credentials(self) -> dict[str, Any]:
-        """Made once for a home: nothing has a password that stands in the source."""
+        """Made once for a home, and added to where a newer version needs more; none stands in the source."""
         path = self.home / "credentials.json"
-        if path.exists():
-            return dict(msgspec.json.decode(path.read_bytes()))
-        sources = ("chirpstack", "the-things-stack", "observations")
-        made = {
+        kept = dict(msgspec.json.decode(path.read_bytes())) if path.exists() else {}
+        made: dict[str, Any] = {
             "secret_key": secrets.token_urlsafe(48),
-            "api_keys": {source: secrets.token_urlsafe(24) for source in sources},
+            "plate_key": secrets.token_hex(32),
+            "api_keys": {source: secrets.token_urlsafe(24) for source in SCOPES},
             "logins": [
                 {"role": role.value, "username": role.value, "password": secrets.token_urlsafe(9)}
                 for role in Role
             ],
         }
-        write_private(path, msgspec.json.encode(made))
+        made |= kept | {"api_keys": made["api_keys"] | kept.get("api_keys", {})}
+        if made != kept:
+            write_private(path, msgspec.json.encode(made))
         return made
 
     def _run_once(self, command: list[str]) -> None:

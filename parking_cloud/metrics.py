@@ -10,6 +10,7 @@ from parking_cloud.occupancy.projector import Projected
 
 PROJECTING = Histogram("parking_project_seconds", "Time to write one batch, committed")
 OBSERVATIONS = Counter("parking_observations", "Observations by what became of them", ["outcome"])
+JOBS = Histogram("parking_job_seconds", "Time of the worker's regular jobs", ["job"])
 BACKLOG = Gauge("parking_stream_entries", "Entries that wait in an observation stream", ["stream"])
 VISIBLE = Histogram(
     "parking_visible_seconds",

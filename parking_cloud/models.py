@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parking_cloud.accounts import models as accounts
+from parking_cloud.gates import models as gates
 from parking_cloud.kernel import audit, outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.occupancy import models as occupancy
@@ -10,4 +11,4 @@ from parking_cloud.registry import models as registry
 
 metadata = Base.metadata
 
-__all__ = ["accounts", "audit", "metadata", "occupancy", "outbox", "registry"]
+__all__ = ["accounts", "audit", "gates", "metadata", "occupancy", "outbox", "registry"]

@@ -1,4 +1,4 @@
-"""The gateway process: `python -m sensor_gateway`, and `python -m sensor_gateway dead-letters [--replay]`."""
+"""The gateway process: `python -m sensor_gateway`, with the commands `dead-letters` and `leave`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import structlog
 import uvicorn
 from redis.exceptions import RedisError
 
-from sensor_gateway import dead_letters
+from sensor_gateway import dead_letters_command
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import Intake
 from sensor_gateway.pressure import Pressure
 from sensor_gateway.publish import Publisher
+from sensor_gateway.pull import MappingError, Poller, load_sources
+from sensor_gateway.pull.intake import PullIntake
+from sensor_gateway.sealing import PlateVault, VaultError
 from sensor_gateway.settings import Settings, SettingsError, load_settings
 from sensor_gateway.spool import Spool
 from sensor_gateway.streams import connect
@@ -44,11 +47,17 @@ async def serve(settings: Settings) -> None:
         Intake(directory, publisher),
         pressure,
     )
+    poller = Poller(
+        load_sources(Path(settings.pull_file)) if settings.pull_file else [],
+        PullIntake(directory, publisher).take,
+    )
     app = create_intake_app(
         redis=redis,
         directory=directory,
         publisher=publisher,
         pressure=pressure,
+        pulled=poller.health,
+        vault=PlateVault(settings.plate_key) if settings.plate_key else None,
         subscribed=lambda: not settings.mqtt_url or mqtt.subscribed.is_set(),
     )
     server = uvicorn.Server(
@@ -61,7 +70,7 @@ async def serve(settings: Settings) -> None:
             lifespan="on",
         )
     )
-    deeds = [directory.follow(), publisher.drain_spool(), pressure.watch(redis)]
+    deeds = [directory.follow(), publisher.drain_spool(), pressure.watch(redis), poller.run()]
     tasks = [asyncio.create_task(deed) for deed in deeds]
     if settings.mqtt_url:
         tasks.append(asyncio.create_task(mqtt.run()))
@@ -109,20 +118,18 @@ async def _load_patiently(directory: DirectoryFollower) -> None:
             delay = min(delay * 2, 5.0)
 
 
-async def handle_dead_letters(settings: Settings, *, replay: bool) -> None:
-    """Print how many there are and the newest, or replay them."""
+async def leave_group(settings: Settings) -> None:
+    """Take what the broker holds for this gateway, and leave the group: it does not come back."""
     redis = connect(settings.redis_url)
     try:
-        if replay:
-            directory = DirectoryFollower(redis)
-            await directory.load()
-            publisher = Publisher(redis, settings.stream_shards)
-            done = await dead_letters.replay(redis, Intake(directory, publisher), publisher)
-            print(f"replayed {done.replayed}, left {done.left}")
-            return
-        print(f"{await dead_letters.count(redis)} dead letters; the newest:")
-        for entry_id, letter in await dead_letters.newest(redis, 10):
-            print(f"{entry_id}  {letter.reason:22}  {letter.origin}  {letter.detail}")
+        directory = DirectoryFollower(redis)
+        await directory.load()
+        intake = Intake(directory, Publisher(redis, settings.stream_shards))
+        pressure = Pressure(redis_bytes=settings.redis_memory_mb * _MB)
+        await MqttIntake(
+            settings.mqtt_url, settings.gateway_id, settings.shared_group, intake, pressure
+        ).leave()
+        print(f"{settings.gateway_id} has left the group {settings.shared_group or '(none)'}")
     finally:
         await redis.aclose()
 
@@ -132,7 +139,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="sensor_gateway")
     commands = parser.add_subparsers(dest="command")
     letters = commands.add_parser("dead-letters", help="count, list or replay what could not be read")
-    letters.add_argument("--replay", action="store_true")
+    dead_letters_command.add_arguments(letters)
+    commands.add_parser("leave", help="of a gateway that was stopped for good: pass its share to the others")
     args = parser.parse_args()
     try:
         settings = load_settings()
@@ -150,14 +158,19 @@ def main() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     if args.command == "dead-letters":
-        asyncio.run(handle_dead_letters(settings, replay=args.replay))
+        sys.exit(dead_letters_command.run(args, settings))
+    if args.command == "leave":
+        asyncio.run(leave_group(settings))
         return
     if sys.platform == "win32":
         asyncio.run(serve(settings))
         return
     import uvloop
 
-    uvloop.run(serve(settings))
+    try:
+        uvloop.run(serve(settings))
+    except (MappingError, VaultError) as error:
+        sys.exit(f"gateway: {error}")
 
 
 if __name__ == "__main__":

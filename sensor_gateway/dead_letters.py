@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from redis.asyncio import Redis
 
+from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import Intake, Message, utc_now
 from sensor_gateway.networks import PARSERS
-from sensor_gateway.observation import DEAD_LETTER_STREAM, DeadLetter
+from sensor_gateway.observation import DEAD_LETTER_STREAM, STREAM_PREFIX, DeadLetter, Observation
+from sensor_gateway.pipeline import Statement
 from sensor_gateway.publish import Publisher, dead_letter_of
-from sensor_gateway.streams import read_newest, read_range
+from sensor_gateway.pull.intake import judge_statement
+from sensor_gateway.records import RECORDS_PREFIX, Record
+from sensor_gateway.streams import newest_id, read_newest, read_range
 
 _PAGE = 500
+_record: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """How many became observations, and how many stay."""
+    """How many went through this time, and how many stay."""
 
     replayed: int
     left: int
@@ -32,29 +39,75 @@ async def newest(redis: Redis, limit: int) -> list[tuple[str, DeadLetter]]:
     return [(entry_id.decode(), dead_letter_of(fields)) for entry_id, fields in entries]
 
 
-async def replay(redis: Redis, intake: Intake, publisher: Publisher) -> Replayed:
+async def find(redis: Redis, letter_id: str) -> DeadLetter | None:
+    """One dead letter by its id."""
+    entries = await read_range(redis, DEAD_LETTER_STREAM, letter_id, count=1)
+    found = [fields for entry_id, fields in entries if entry_id.decode() == letter_id]
+    return dead_letter_of(found[0]) if found else None
+
+
+async def replay(redis: Redis, directory: DirectoryFollower, publisher: Publisher) -> Replayed:
     """Send every one through the pipeline again; those that now succeed are removed.
 
-    An observation is published before its letter is removed: interrupted, it is sent twice, which has no
-    effect, rather than lost.
+    What it became is published before the letter is removed: interrupted, it is sent twice, which has no
+    effect, rather than lost. What the projector set aside goes back to its stream, and comes here again
+    where it still cannot be written.
     """
     position, replayed, left = "-", 0, 0
+    last = await newest_id(redis, DEAD_LETTER_STREAM)
+    intake = Intake(directory, publisher)
     while True:
         entries = await read_range(redis, DEAD_LETTER_STREAM, position, count=_PAGE)
+        entries = [entry for entry in entries if _number(entry[0].decode()) <= _number(last)]
         if not entries:
             return Replayed(replayed, left)
         position = f"({entries[-1][0].decode()}"
         letters = [(entry_id, dead_letter_of(fields)) for entry_id, fields in entries]
-        ours = [(entry_id, letter) for entry_id, letter in letters if letter.source in PARSERS]
-        messages = [Message(letter.source, letter.transport, letter.origin, letter.raw) for _, letter in ours]
-        outcomes = await intake.judge(messages, utc_now())
-        good = [
-            (entry_id, outcome.observation)
-            for (entry_id, _), outcome in zip(ours, outcomes, strict=True)
-            if outcome.observation
+        became = [await _again(letter, intake, directory) for _, letter in letters]
+        done = [
+            (entry_id, item) for (entry_id, _), item in zip(letters, became, strict=True) if item is not None
         ]
-        if good:
-            await publisher.publish([observation for _, observation in good])
-            await redis.xdel(DEAD_LETTER_STREAM, *[entry_id for entry_id, _ in good])
-        replayed += len(good)
-        left += len(letters) - len(good)
+        await publisher.publish([item for _, item in done if isinstance(item, Observation)])
+        for _, item in done:
+            if not isinstance(item, Observation):
+                await publisher.publish_records(item.source, [item])
+        if done:
+            await redis.xdel(DEAD_LETTER_STREAM, *[entry_id for entry_id, _ in done])
+        replayed += len(done)
+        left += len(letters) - len(done)
+
+
+async def _again(
+    letter: DeadLetter, intake: Intake, directory: DirectoryFollower
+) -> Observation | Record | None:
+    """What a letter becomes this time; None where it still becomes nothing."""
+    if letter.source in PARSERS:
+        message = Message(letter.source, letter.transport, letter.origin, letter.raw)
+        (outcome,) = await intake.judge([message], utc_now())
+        return outcome.observation
+    try:
+        if letter.transport == "pull":
+            statement = msgspec.json.decode(letter.raw, type=Statement)
+            devices = await directory.devices([statement.device_id])
+            judged = judge_statement(statement, devices, letter.source, utc_now())
+            return judged if isinstance(judged, Observation) else None
+        if letter.reason == "not-projectable" and letter.origin.startswith(STREAM_PREFIX):
+            return msgspec.json.decode(letter.raw, type=Observation)
+        if letter.reason == "not-projectable" and letter.origin.startswith(RECORDS_PREFIX):
+            return _record.decode(letter.raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return None
+
+
+def _number(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)
+
+
+def by_reason(letters: Sequence[tuple[str, DeadLetter]]) -> dict[str, int]:
+    """How many of each reason."""
+    counts: dict[str, int] = {}
+    for _, letter in letters:
+        counts[letter.reason] = counts.get(letter.reason, 0) + 1
+    return counts

@@ -78,12 +78,21 @@ class DirectoryFollower:
 
     async def devices(self, names: Iterable[str]) -> dict[str, DeviceEntry]:
         """Those of `names` that exist, by the name as given."""
-        wanted = {name: device_field(name) for name in names}
-        missing = sorted({field for field in wanted.values() if field not in self._devices})
+        names = set(names)
+        missing = sorted({device_field(name) for name in names} - self._devices.keys())
         if missing:
             for field, body in zip(missing, await self._hmget(DEVICES_HASH, missing), strict=True):
                 self._keep(DEVICES_HASH, field, body)
+        return self.devices_here(names)
+
+    def devices_here(self, names: Iterable[str]) -> dict[str, DeviceEntry]:
+        """Those of `names` that are in this copy, by the name as given; Redis is not asked."""
+        wanted = {name: device_field(name) for name in names}
         return {name: self._devices[field] for name, field in wanted.items() if field in self._devices}
+
+    def keys_of(self, source: str) -> list[tuple[str, SourceEntry]]:
+        """The keys of a source, by their SHA-256: one, or two while a new one takes the old one's place."""
+        return [(key_hash, entry) for key_hash, entry in self._sources.items() if entry.source == source]
 
     async def source(self, key_hash: str) -> SourceEntry | None:
         """Whose key it is, by its SHA-256."""

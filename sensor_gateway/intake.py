@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
+import structlog
 from prometheus_client import Counter, Histogram
+from redis.exceptions import RedisError
 
+from sensor_gateway.directory import DeviceEntry
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.networks import PARSERS, MalformedMessage, Uplink
 from sensor_gateway.observation import DeadLetter, Observation
@@ -19,6 +22,8 @@ DECODING = Histogram("gateway_decode_seconds", "Time to decode and identify a ba
 STORING = Histogram("gateway_store_seconds", "Time until Redis or the spool has a batch")
 PUBLISHED = Counter("gateway_observations", "Observations that Redis has taken", ["transport"])
 DEAD = Counter("gateway_dead_letters", "Messages set aside", ["transport", "reason"])
+
+log = structlog.get_logger(__name__)
 
 
 def utc_now() -> datetime:
@@ -88,7 +93,7 @@ class Intake:
     async def judge(self, messages: Sequence[Message], received_at: datetime) -> list[Outcome]:
         """Decode and identify, without publishing."""
         parsed: list[Uplink | Refused] = [_parse(message) for message in messages]
-        devices = await self._directory.devices({u.dev_eui for u in parsed if isinstance(u, Uplink)})
+        devices = await self._devices({u.dev_eui for u in parsed if isinstance(u, Uplink)})
         outcomes: list[Outcome] = []
         for message, uplink in zip(messages, parsed, strict=True):
             if isinstance(uplink, Refused):
@@ -105,6 +110,15 @@ class Intake:
             except Refused as refused:
                 outcomes.append(Outcome(refused=refused))
         return outcomes
+
+    async def _devices(self, names: set[str]) -> dict[str, DeviceEntry]:
+        try:
+            return await self._directory.devices(names)
+        except (RedisError, OSError) as error:
+            # The registry speaks through Redis, so what is not in our copy can hardly be newer than it. A
+            # stranger's uplink becomes a dead letter, rather than keep all others waiting for Redis.
+            log.warning("Redis is away; devices are known by our own copy", error=str(error))
+            return self._directory.devices_here(names)
 
 
 def _parse(message: Message) -> Uplink | Refused:

@@ -28,6 +28,7 @@ Reason = Literal[
     "invalid-input",
     "not-allowed",
     "coordinates-outside-the-world",
+    "plates-not-accepted",
 ]
 MOST_FREE = 1_000_000
 """A count beyond this, either way, is no count."""
@@ -44,12 +45,16 @@ class Refused(Exception):
 
 
 class Statement(msgspec.Struct, frozen=True):
-    """A row of the plain form: a space is `occupied` or not, or a facility has `free` spaces."""
+    """A row of the plain form. One of: a space is `occupied` or not; a facility has `free` spaces (a full
+    count, or a `heartbeat` that carries one); so many vehicles `entered` and `left` since the row before."""
 
     device_id: str
     observed_at: datetime
     occupied: bool | None = None
     free: int | None = None
+    entered: int | None = None
+    left: int | None = None
+    heartbeat: bool = False
     lat: float | None = None
     lon: float | None = None
 
@@ -87,51 +92,76 @@ def observe_statement(row: Statement, device: DeviceEntry, source: str, received
     observed_at, quality = judge_time(row.observed_at, received_at)
     if row.free is not None and not 0 <= row.free <= (device.capacity or MOST_FREE):
         quality = Quality.OUT_OF_RANGE
-    body = b"occupied=%d" % row.occupied if row.occupied is not None else b"free=%d" % (row.free or 0)
     return Observation(
-        id=statement_id(device.device_id, row.observed_at, body),
+        id=statement_id(device.device_id, row.observed_at, _content(row)),
         device_id=device.device_id,
         facility_id=device.facility_id,
         space_id=device.space_id,
-        kind=Kind.COUNT if row.free is not None else Kind.STATUS,
+        kind=_kind(row),
         observed_at=observed_at,
         received_at=received_at,
         source=source,
         occupied=row.occupied,
         free=row.free,
         quality=quality,
+        sent_at=row.observed_at.astimezone(UTC) if row.observed_at > received_at else None,
+        entered=row.entered,
+        left=row.left,
     )
 
 
+def _content(row: Statement) -> bytes:
+    if row.occupied is not None:
+        return b"occupied=%d" % row.occupied
+    if row.free is not None:
+        return b"free=%d" % row.free
+    return b"entered=%d,left=%d" % (row.entered or 0, row.left or 0)
+
+
+def _kind(row: Statement) -> Kind:
+    if row.heartbeat:
+        return Kind.HEARTBEAT
+    return Kind.STATUS if row.occupied is not None else Kind.COUNT
+
+
 def _check_statement(row: Statement, device: DeviceEntry) -> None:
-    if (row.occupied is None) == (row.free is None):
-        raise Refused("invalid-input", "give either `occupied` or `free`", "occupied, free")
-    if device.space_id is None and row.free is None:
+    forms = [row.occupied is not None, row.free is not None, row.entered is not None or row.left is not None]
+    if sum(forms) != 1:
+        raise Refused(
+            "invalid-input", "give one of `occupied`, `free`, or `entered` with `left`", "occupied, free"
+        )
+    if device.space_id is None and row.occupied is not None:
         raise Refused("invalid-input", "this device counts a facility: give `free`", "occupied")
     if device.space_id is not None and row.occupied is None:
         raise Refused("invalid-input", "this device watches one space: give `occupied`", "free")
     if row.free is not None and abs(row.free) > MOST_FREE:
         raise Refused("invalid-input", f"`free` is beyond ±{MOST_FREE}", "free")
-    for field, value, limit in (("lat", row.lat, 90), ("lon", row.lon, 180)):
+    for field, passed in (("entered", row.entered), ("left", row.left)):
+        if passed is not None and not 0 <= passed <= MOST_FREE:
+            raise Refused("invalid-input", f"`{field}` is not within 0..{MOST_FREE}", field)
+    check_position(row.lat, row.lon)
+
+
+def check_position(lat: float | None, lon: float | None) -> None:
+    """Raise Refused for a position that is not on Earth."""
+    for field, value, limit in (("lat", lat, 90), ("lon", lon, 180)):
         if value is not None and not -limit <= value <= limit:
             raise Refused("coordinates-outside-the-world", f"`{field}` is beyond ±{limit}", field)
 
 
-def judge_time(observed_at: datetime, received_at: datetime) -> tuple[datetime, Quality]:
+def judge_time(
+    observed_at: datetime, received_at: datetime, field: str = "observed_at"
+) -> tuple[datetime, Quality]:
     """The time to keep, and its quality. Raises Refused for a time that cannot be.
 
     What is dated ahead of its arrival, within MOST_AHEAD, is held to the arrival.
     """
     if observed_at.tzinfo is None:
-        raise Refused(
-            "invalid-input", "the time has no zone; write it like 2026-03-01T08:00:00+08:00", "observed_at"
-        )
+        raise Refused("invalid-input", "the time has no zone; write it like 2026-03-01T08:00:00+08:00", field)
     if received_at - observed_at > OLDEST:
-        raise Refused(
-            "absurd-time", f"{observed_at.isoformat()} is more than {OLDEST.days} days ago", "observed_at"
-        )
+        raise Refused("absurd-time", f"{observed_at.isoformat()} is more than {OLDEST.days} days ago", field)
     if observed_at - received_at > MOST_AHEAD:
-        raise Refused("absurd-time", f"{observed_at.isoformat()} is in the future", "observed_at")
+        raise Refused("absurd-time", f"{observed_at.isoformat()} is in the future", field)
     if observed_at > received_at:
         return received_at, Quality.FUTURE
     return observed_at.astimezone(UTC), Quality.GOOD

@@ -66,6 +66,7 @@ class Pressure:
                 self.judge(await used_memory(redis))
             except (RedisError, OSError):
                 self._eased.set()
+                HELD.set(self.high)
             await asyncio.sleep(_LOOK_S)
 
     def judge(self, used_bytes: int) -> None:

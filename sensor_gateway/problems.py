@@ -60,6 +60,10 @@ _TABLE: dict[str, tuple[int, str, str, str, str]] = {
         422, "输入有误，未写入任何数据", "请按 errors 中的说明修改后重新提交。",
         "The input is not valid; nothing was written", "Correct what `errors` lists and send it again.",
     ),
+    "plates-not-accepted": (
+        503, "未配置号牌密钥", "本接入端尚未配置号牌加密密钥，不接收号牌。请联系平台管理员。",
+        "No plates are taken here", "The intake has no key to seal plates with. Ask its administrator.",
+    ),
     "too-busy": (
         429, "接收能力已满", "数据尚未接收，请按 Retry-After 稍后重试。",
         "The intake is full", "Nothing was accepted. Try again after Retry-After.",

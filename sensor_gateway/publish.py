@@ -6,6 +6,7 @@ While Redis is away, entries go to the spool on disk and are given back in order
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -23,9 +24,18 @@ from sensor_gateway.observation import (
     shard_of,
     streams,
 )
+from sensor_gateway.records import (
+    RECORDS_FIELD,
+    Record,
+    encode_records,
+    record_shard,
+    record_streams,
+)
 from sensor_gateway.spool import Spool, SpoolFull, StreamEntry
 
 DEAD_LETTERS_KEPT = 100_000
+_PORTION = 1_000_000
+"""Bytes of the spool that are given back at a time."""
 _FIELD = BODY_FIELD.decode()
 
 SPOOLED = Gauge("gateway_spool_bytes", "Bytes on disk that wait for Redis")
@@ -43,8 +53,10 @@ class Publisher:
     def __init__(self, redis: Redis, shards: int, spool: Spool | None = None) -> None:
         self._redis = redis
         self._streams = streams(shards)
+        self._record_streams = record_streams(shards)
         self._spool = spool
         self._wake_drain = asyncio.Event()
+        self._last_of_spool = asyncio.Lock()
 
     async def publish(self, observations: Sequence[Observation], dead: Sequence[DeadLetter] = ()) -> None:
         """One round trip for the batch, one entry per shard. Raises StorageUnavailable."""
@@ -55,13 +67,21 @@ class Publisher:
             ]
         )
 
+    async def publish_records(self, source: str, records: Sequence[Record]) -> None:
+        """The records of one source, as one entry. Raises StorageUnavailable."""
+        if records:
+            stream = self._record_streams[record_shard(source, len(self._record_streams))]
+            await self.write([StreamEntry(stream, {RECORDS_FIELD.decode(): encode_records(records)})])
+
     async def write(self, entries: Sequence[StreamEntry]) -> None:
         """Add entries to their streams, in order. Raises StorageUnavailable."""
         if not entries:
             return
         if self._spool is not None and self._spool.waiting_bytes:
-            await self._keep(self._spool, entries)  # behind what waits already, so that order holds
-            return
+            async with self._last_of_spool:
+                if self._spool.waiting_bytes:  # behind what waits already, so that order holds
+                    await self._keep(self._spool, entries)
+                    return
         try:
             await self._add(entries)
         except (RedisError, OSError) as error:
@@ -71,27 +91,39 @@ class Publisher:
             await self._keep(self._spool, entries)
 
     async def drain_spool(self) -> None:
-        """Give the spool's batches back to Redis, oldest first, as soon as it takes them; until cancelled."""
-        spool, delay = self._spool, 0.1
+        """Give the spool's entries back to Redis, oldest first, as soon as it takes them; until cancelled."""
+        spool, delay, answers = self._spool, 0.1, False
         if spool is None:
             return
         while True:
             SPOOLED.set(spool.waiting_bytes)
-            batch = spool.oldest()
-            if batch is None:
+            if not spool.waiting_bytes:
                 self._wake_drain.clear()
                 await self._wake_drain.wait()
-                continue
-            entries, length = batch
-            try:
-                await self._add(entries)
-            except (RedisError, OSError) as error:
-                log.warning("Redis is still away", error=str(error), waiting_bytes=spool.waiting_bytes)
+            # Writers wait for the last of it. Else one more would always have come behind it meanwhile, and
+            # under a steady load none would ever go straight to Redis again.
+            last = answers and spool.waiting_bytes <= _PORTION
+            async with self._last_of_spool if last else contextlib.nullcontext():
+                answers = await self._give_back(spool)
+            if answers:
+                delay = 0.1
+            else:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
-                continue
-            await spool.given_back(length)
-            delay = 0.1
+
+    async def _give_back(self, spool: Spool) -> bool:
+        """The oldest entries to Redis; False where it does not take them."""
+        batch = await spool.oldest(_PORTION)
+        if batch is None:
+            return True
+        entries, length = batch
+        try:
+            await self._add(entries)
+        except (RedisError, OSError) as error:
+            log.warning("Redis is still away", error=str(error), waiting_bytes=spool.waiting_bytes)
+            return False
+        await spool.given_back(length)
+        return True
 
     def _entries(self, observations: Sequence[Observation]) -> list[StreamEntry]:
         shards: dict[int, list[Observation]] = {}

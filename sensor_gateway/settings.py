@@ -26,11 +26,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shared_group: str = ""
     """Gateways of one group share the uplinks between them (MQTT shared subscription); empty: one gateway.
 
-    Mosquitto 2.0 forgets shared subscriptions, though not plain ones, when it is killed.
+    Mosquitto 2.0 forgets shared subscriptions, though not plain ones, when it is killed. It also keeps the
+    share of a gateway that is away until that gateway is back: for one that will not come back, run
+    `python -m sensor_gateway leave` under its `gateway_id`.
     """
     spool_folder: str = ""
     """Where observations wait on disk while Redis is away; empty: senders are refused meanwhile."""
     spool_limit_mb: int = 2_000
+    pull_file: str = ""
+    """Sources that only publish, to be polled: TOML or JSON (sensor_gateway/pull/example.toml shows how)."""
+    plate_key: str = ""
+    """32 bytes as hex, the same as the platform's; seals plates. Empty: records with plates are refused."""
     redis_memory_mb: int = 2_000
     """Senders are held back while Redis holds more than this; 0: no limit."""
     log_level: str = "INFO"

@@ -1,26 +1,30 @@
 """The spool: stream entries on disk while Redis is away, given back in the order they came.
 
 One append-only file a segment: each record is its length and checksum (little-endian, 4 bytes each) and a
-MessagePack list of entries. Beside them, `position` says how far the oldest segment has been given back.
-A record cut short by a crash was never acknowledged to anyone, so reading ends there and the file goes on
-after it. Giving back is at least once: what a crash repeats has no second effect, for entries carry
-observations with ids of their own.
+MessagePack list of entries. Beside them, `position` names the oldest segment and how far it has been given
+back. A record cut short by a crash was never acknowledged to anyone: it is cut off at the next start. One
+that went bad on the disk is passed over, and its segment kept as `.damaged`. Giving back is at least once:
+what a crash repeats has no second effect, for entries carry observations with ids of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
+import structlog
 
 _HEAD = struct.Struct("<II")
 _SUFFIX = ".spool"
+
+log = structlog.get_logger(__name__)
 
 
 class StreamEntry(NamedTuple):
@@ -48,10 +52,11 @@ class Spool:
         self._lock = asyncio.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         self._segments = sorted(folder.glob(f"*{_SUFFIX}"))
-        self._position = self._read_position()
+        self._newest, self._position = self._where_we_were()
+        self._begin_segment = False
         for segment in self._segments[-1:]:
             _cut_torn_end(segment)
-        self._bytes = sum(segment.stat().st_size for segment in self._segments) - self._position
+        self._bytes = self._count()
 
     @property
     def waiting_bytes(self) -> int:
@@ -61,72 +66,144 @@ class Spool:
     async def append(self, entries: Sequence[StreamEntry]) -> None:
         """Keep a batch; on disk (fdatasync) when this returns. Raises SpoolFull, OSError."""
         body = msgspec.msgpack.encode(entries)
-        record = _HEAD.pack(len(body), zlib.crc32(body)) + body
+        # Who waits may be cancelled, the thread that writes cannot: the count stays with what is written.
+        await asyncio.shield(self._append(_HEAD.pack(len(body), zlib.crc32(body)) + body))
+
+    async def _append(self, record: bytes) -> None:
         async with self._lock:
             if self._bytes + len(record) > self._limit:
                 raise SpoolFull(f"the spool holds {self._bytes} bytes, its limit is {self._limit}")
-            await asyncio.to_thread(self._write, record)
-            self._bytes += len(record)
+            try:
+                await asyncio.to_thread(self._write, record)
+            finally:
+                self._bytes = self._count()
 
-    def oldest(self) -> tuple[list[StreamEntry], int] | None:
-        """The oldest batch and its length on disk, to be passed to `given_back`; None where empty."""
-        if not self._segments:
+    async def oldest(self, most_bytes: int) -> tuple[list[StreamEntry], int] | None:
+        """The oldest batches and their length on disk, to be passed to `given_back`; None where empty.
+
+        Many at a time: given back one by one, they would not get fewer while others are being appended.
+        """
+        async with self._lock:
+            while self._bytes:
+                with self._segments[0].open("rb") as file:
+                    bodies = list(_records(file, self._position, most_bytes))
+                    if bodies:
+                        entries = [entry for body in bodies for entry in _decoder.decode(body)]
+                        return entries, sum(_HEAD.size + len(body) for body in bodies)
+                    after = _after_damage(file, self._position)
+                self._keep_damaged(self._segments[0], after - self._position)
+                self._go_past(after - self._position)
             return None
-        record = next(_records(self._segments[0], self._position), None)
-        return None if record is None else (_decoder.decode(record), _HEAD.size + len(record))
 
     async def given_back(self, length: int) -> None:
-        """The oldest batch has been taken elsewhere: go past it, and delete a segment that is done."""
+        """The oldest batches have been taken elsewhere: go past them, and delete a segment that is done."""
         async with self._lock:
-            self._position += length
-            self._bytes -= length
-            if self._position >= self._segments[0].stat().st_size:
-                # The position first: a crash in between gives a segment back twice rather than never.
-                self._write_position(0)
-                self._segments.pop(0).unlink()
-            else:
-                self._write_position(self._position)
+            self._go_past(length)
+
+    def _go_past(self, length: int) -> None:
+        self._position += length
+        if self._position < self._segments[0].stat().st_size:
+            draft = self._folder / "position.new"
+            draft.write_text(f"{self._segments[0].stem} {self._position}")
+            draft.replace(self._folder / "position")
+        else:
+            self._segments.pop(0).unlink()
+            self._position = 0
+        self._bytes = self._count()
 
     def _write(self, record: bytes) -> None:
-        if not self._segments or self._segments[-1].stat().st_size > self._segment_bytes:
-            number = int(self._segments[-1].stem) + 1 if self._segments else 1
-            self._segments.append(self._folder / f"{number:012d}{_SUFFIX}")
-        path = self._segments[-1]
-        before = path.stat().st_size if path.exists() else 0
-        with path.open("ab") as file:
+        full = bool(self._segments) and self._segments[-1].stat().st_size > self._segment_bytes
+        if full or self._begin_segment or not self._segments:
+            self._new_segment()
+        # Unbuffered: a buffer would write its bytes after all when the file is closed.
+        with self._segments[-1].open("ab", buffering=0) as file:
+            before = os.fstat(file.fileno()).st_size
             try:
-                file.write(record)
-                file.flush()
+                rest = memoryview(record)
+                while rest:
+                    rest = rest[file.write(rest) :]
                 os.fdatasync(file.fileno())
             except OSError:
-                file.truncate(before)  # a disk that is full keeps no half record
+                self._begin_segment = True  # should cutting fail too, nothing is written behind half a record
+                file.truncate(before)
+                self._begin_segment = False
                 raise
 
-    def _read_position(self) -> int:
+    def _new_segment(self) -> None:
+        path = self._folder / f"{self._newest + 1:012d}{_SUFFIX}"
+        path.touch(exist_ok=False)
+        folder = os.open(self._folder, os.O_RDONLY)
         try:
-            return int((self._folder / "position").read_text())
+            os.fsync(folder)  # else a power cut may take the file's name, and with it all that was kept
+        finally:
+            os.close(folder)
+        self._segments.append(path)
+        self._newest, self._begin_segment = self._newest + 1, False
+
+    def _where_we_were(self) -> tuple[int, int]:
+        """The highest number that a segment has had, and how far the oldest has been given back.
+
+        A position of a segment that is gone says nothing about the next, so numbers are not used twice.
+        """
+        numbers = [int(segment.stem) for segment in self._segments]
+        try:
+            number, position = map(int, (self._folder / "position").read_text().split())
         except (OSError, ValueError):
-            return 0
+            return max(numbers, default=0), 0
+        ours = numbers[:1] == [number] and position <= self._segments[0].stat().st_size
+        return max([number, *numbers]), position if ours else 0
 
-    def _write_position(self, position: int) -> None:
-        draft = self._folder / "position.new"
-        draft.write_text(str(position))
-        draft.replace(self._folder / "position")
-        self._position = position
+    def _count(self) -> int:
+        return sum(segment.stat().st_size for segment in self._segments) - self._position
+
+    def _keep_damaged(self, segment: Path, length: int) -> None:
+        log.error("the spool is damaged; a part is passed over", segment=segment.name, bytes=length)
+        with contextlib.suppress(OSError):  # it is there from an earlier part, or the disk knows no links
+            segment.with_suffix(".damaged").hardlink_to(segment)
 
 
-def _records(path: Path, start: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(start)
-        while len(head := file.read(_HEAD.size)) == _HEAD.size:
-            length, checksum = _HEAD.unpack(head)
-            body = file.read(length)
-            if len(body) < length or zlib.crc32(body) != checksum:
-                return
-            yield body
+def _records(file: BinaryIO, position: int, most_bytes: int) -> Iterator[bytes]:
+    """The bodies of whole records one after another; at least one, where there is one."""
+    end = position + most_bytes
+    while (body := _record_at(file, position)) is not None:
+        yield body
+        position += _HEAD.size + len(body)
+        if position >= end:
+            return
+
+
+def _record_at(file: BinaryIO, position: int) -> bytes | None:
+    """The body of a whole record; None where there is none, or it is not as it was written."""
+    file.seek(position)
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    length, checksum = _HEAD.unpack(head)
+    # A length of 0 is what a power cut leaves where the file grew before its content came: nulls.
+    if not length or length > os.fstat(file.fileno()).st_size - file.tell():
+        return None
+    body = file.read(length)
+    return body if zlib.crc32(body) == checksum else None
+
+
+def _after_damage(file: BinaryIO, position: int) -> int:
+    """Where to read on behind a bad record: at the next, where its length still leads there; else the end."""
+    file.seek(position)
+    head = file.read(_HEAD.size)
+    if len(head) == _HEAD.size:
+        following = position + _HEAD.size + int(_HEAD.unpack(head)[0])
+        if _record_at(file, following) is not None:
+            return following
+    return os.fstat(file.fileno()).st_size
 
 
 def _cut_torn_end(path: Path) -> None:
-    whole = sum(_HEAD.size + len(body) for body in _records(path, 0))
-    if whole < path.stat().st_size:
-        os.truncate(path, whole)
+    """Cut off what a crash has left behind the last whole record."""
+    position, whole = 0, 0
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        while position < size:
+            records = _records(file, position, size)
+            whole = position + sum(_HEAD.size + len(body) for body in records)
+            position = _after_damage(file, whole)
+        file.truncate(whole)

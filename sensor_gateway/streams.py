@@ -9,11 +9,46 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import Connection
+from redis.exceptions import ClusterError, ConnectionError, RedisClusterException
 
 _CLUSTER = "redis-cluster://"
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 """(id, fields)"""
+
+
+class _Connection(Connection):
+    """A connection to a cluster's node.
+
+    When a node goes away, the cluster client closes connections that other tasks are about to write to.
+    """
+
+    async def send_packed_command(self, *args: Any, **options: Any) -> None:
+        """Write. Raises RedisError, also where the connection was closed meanwhile."""
+        try:
+            await super().send_packed_command(*args, **options)
+        except (RuntimeError, AttributeError) as error:  # a closed transport's answer; no transport any more
+            raise ConnectionError(f"closed while writing: {error}") from error
+
+
+class _Cluster(RedisCluster):
+    """A Redis Cluster whose being away is a RedisError, as a single Redis's is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.connection_kwargs["connection_class"] = _Connection
+        for node in self.nodes_manager.startup_nodes.values():
+            node.connection_class = _Connection
+        # By default one node answers for all: the others may be away, or full.
+        self.command_flags |= dict.fromkeys(("PING", "INFO"), RedisCluster.PRIMARIES)
+
+    async def initialize(self, *args: Any, **options: Any) -> RedisCluster:
+        """Find the nodes. Raises RedisError."""
+        try:
+            return await super().initialize(*args, **options)
+        except RedisClusterException as error:
+            raise ClusterError(str(error)) from error
 
 
 def connect(url: str, *, timeout_s: float = 10.0) -> Redis:
@@ -24,7 +59,7 @@ def connect(url: str, *, timeout_s: float = 10.0) -> Redis:
     options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": 3}
     if url.startswith(_CLUSTER):
         # The two clients share the commands that are used here, though not a base class.
-        cluster = RedisCluster.from_url(url.replace(_CLUSTER, "redis://", 1).removesuffix("/0"), **options)
+        cluster = _Cluster.from_url(url.replace(_CLUSTER, "redis://", 1).removesuffix("/0"), **options)
         return cast("Redis", cluster)
     return Redis.from_url(url, **options)
 

@@ -105,3 +105,17 @@ def observed(
 def facility_id_of(devices: dict[str, Any], name: str) -> UUID:
     """The facility that a device of `load_small_city` watches."""
     return UUID(str(devices[name].facility_id))
+
+
+def statement_of(device_id: UUID, *, at: datetime = NOON) -> Observation:
+    """A count of a device that stands in no registry."""
+    return Observation(
+        id=statement_id(device_id, at, b"free=1"),
+        device_id=device_id,
+        facility_id=UUID(int=0),
+        kind=Kind.COUNT,
+        observed_at=at,
+        received_at=at,
+        source="test",
+        free=1,
+    )

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.kernel.settings import Settings
-from parking_cloud.worker import GROUP, Worker
+from parking_cloud.projection import GROUP
+from parking_cloud.worker import Worker
 from sensor_gateway.observation import BODY_FIELD, DEAD_LETTER_STREAM, encode, streams
 from sensor_gateway.streams import read_after
 from tests.factories import load_small_city, observed

@@ -40,6 +40,9 @@ async def _write(redis: Redis, keys: Sequence[ApiKey], gone: set[str]) -> None:
         pipeline.hset(SOURCES_HASH, key.key_hash, encode_entry(entry))
     for field in gone:
         pipeline.hdel(SOURCES_HASH, field)
+    # On a cluster they live on different nodes: who hears of a change must find it written.
+    await pipeline.execute()
+    pipeline = redis.pipeline(transaction=False)
     for field in {key.key_hash for key in keys} | gone:
         fields = {"h": SOURCES_HASH, "f": field}
         pipeline.xadd(CHANGES_STREAM, fields, maxlen=_CHANGES_KEPT, approximate=True)  # type: ignore[arg-type]

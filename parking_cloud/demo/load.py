@@ -19,6 +19,8 @@ SCOPES = {
     "chirpstack": ("uplinks",),
     "the-things-stack": ("uplinks",),
     "observations": ("observations",),
+    "gates": ("gate-events",),
+    "patrols": ("sightings",),
 }
 
 

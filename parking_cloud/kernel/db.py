@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, Text, Uuid
+from sqlalchemy import DateTime, MetaData, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -54,6 +54,12 @@ def make_engine(settings: Settings) -> AsyncEngine:
 def make_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     """A maker of sessions whose objects stay readable after commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def only_one(session: AsyncSession, name: str) -> bool:
+    """True for the one transaction at a time that may do the named job."""
+    lock = text("select pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+    return bool(await session.scalar(lock, {"name": name}))
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ million, and what was said stays true when a device is retired.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint
@@ -95,6 +95,15 @@ class FacilityState(Base):
     reported_at: Mapped[datetime | None]
     reported_by: Mapped[UUID | None]
     """Id of the observation that reported the count; breaks ties of time."""
+    net_since: Mapped[int | None]
+    """Entries less exits since `reported_at`; None where no passages are known."""
+    counted_free: Mapped[int | None]
+    counted_at: Mapped[datetime | None]
+    """The count moved on by passages since, and the time of the newest of them: what is shown."""
+    known_spaces: Mapped[int | None]
+    certain_spaces: Mapped[float | None]
+    certain_at: Mapped[datetime | None]
+    """What rules.certainty says of its spaces, summed up at that moment (see occupancy/certainty.py)."""
 
 
 class DeviceState(Base):
@@ -124,3 +133,28 @@ class SourceState(Base):
     """Arrival minus the source's time, seconds. Below zero: its clock is ahead."""
     ahead: Mapped[int] = mapped_column(BigInteger)
     """Statements dated ahead of their arrival, so far."""
+
+
+class DeviceAccuracy(Base):
+    """How often people found a device right, and whether an open fault puts in doubt what it says.
+
+    Written by operations, through occupancy/certainty.py.
+    """
+
+    __tablename__ = "device_accuracy"
+    __table_args__ = (CheckConstraint("agreed >= 0 and disagreed >= 0", name="counts"),)
+
+    device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"), primary_key=True)
+    agreed: Mapped[int]
+    disagreed: Mapped[int]
+    doubted: Mapped[bool]
+
+
+class BatteryDay(Base):
+    """A device's lowest voltage of a day (UTC), taken from the history; kept as long as a forecast needs."""
+
+    __tablename__ = "battery_day"
+
+    device_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    lowest_v: Mapped[float]

@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from sensor_gateway.observation import RUNNING_COUNT_WRAPS
+
 
 class Numbers(msgspec.Struct, frozen=True):
     """A facility's numbers as shown. `free` and `occupied` are None where nothing is known."""
@@ -31,6 +33,18 @@ def numbers_from_spaces(occupied: int, free: int, capacity: int) -> Numbers:
     if occupied + free == 0:
         return Numbers(None, None, capacity, "unknown")
     return Numbers(free, occupied, max(capacity - occupied - free, 0), "good")
+
+
+def passed(before: int | None, now: int) -> int:
+    """Vehicles between two values of a running count that wraps at RUNNING_COUNT_WRAPS.
+
+    A step of over half the range is no traffic: the counter started again from 0. None: its first value,
+    from which counting starts.
+    """
+    if before is None:
+        return 0
+    step = (now - before) % RUNNING_COUNT_WRAPS
+    return now if step > RUNNING_COUNT_WRAPS // 2 else step
 
 
 def is_stale(observed_at: datetime | None, now: datetime, limit: timedelta) -> bool:

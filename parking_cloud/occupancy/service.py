@@ -29,7 +29,8 @@ class FacilityNotFound(NotFound):
 
 _COLUMNS = (
     "id, code, name, name_en, kind, counting, district, address, capacity, shared_spaces, synthetic,"
-    " lat, lon, occupied_spaces, free_spaces, spaces_observed_at, reported_free, reported_at"
+    " lat, lon, occupied_spaces, free_spaces, spaces_observed_at, reported_free,"
+    " counted_free, counted_at"
 )
 _ONE = text(f"select {_COLUMNS} from facility_now where id = :id")
 _ONE_BY_CODE = text(f"select {_COLUMNS} from facility_now where code = :code")
@@ -156,11 +157,11 @@ def _by_name(id_or_code: str) -> tuple[Any, dict[str, Any]]:
 def _facility(row: Row[Any], now: datetime, stale_after: timedelta) -> FacilityDetail:
     counted = row.counting == "counter"
     numbers: Numbers = (
-        numbers_from_count(row.reported_free, row.capacity)
+        numbers_from_count(row.counted_free, row.capacity)
         if counted
         else numbers_from_spaces(row.occupied_spaces, row.free_spaces, row.capacity)
     )
-    observed_at = row.reported_at if counted else row.spaces_observed_at
+    observed_at = row.counted_at if counted else row.spaces_observed_at
     return FacilityDetail(
         id=row.id,
         code=row.code,

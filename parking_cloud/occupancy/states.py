@@ -395,7 +395,8 @@ async def _move_counts(session: AsyncSession, counts: Collection[Observation], a
     await session.execute(
         text(
             """
-            update facility_state f set reported_free = n.free, reported_at = n.at, reported_by = n.id
+            update facility_state f set reported_free = n.free, reported_at = n.at, reported_by = n.id,
+                counted_free = n.free, counted_at = n.at
             from unnest(cast(:facilities as uuid[]), cast(:free as int[]), cast(:times as timestamptz[]),
                 cast(:ids as uuid[])) as n(facility_id, free, at, id)
             where f.facility_id = n.facility_id

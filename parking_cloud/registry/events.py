@@ -54,8 +54,9 @@ async def _write(redis: Redis, rows: Sequence[Any], *, announce: bool) -> None:
         for row in rows[start : start + _CHUNK]:
             body = encode_entry(_entry(row))
             entries.update(dict.fromkeys(_names(row), body))
+        # On a cluster they live on different nodes: who hears of a change must find it written.
+        await redis.hset(DEVICES_HASH, mapping=entries)  # type: ignore[arg-type]
         pipeline = redis.pipeline(transaction=False)
-        pipeline.hset(DEVICES_HASH, mapping=entries)  # type: ignore[arg-type]
         for field in entries if announce else ():
             pipeline.xadd(
                 CHANGES_STREAM, {"h": DEVICES_HASH, "f": field}, maxlen=_CHANGES_KEPT, approximate=True

@@ -118,6 +118,9 @@ class Device(Base):
             name="fk_device_space_of_same_facility",
         ),
         CheckConstraint("dev_eui is null or dev_eui ~ '^[0-9a-f]{16}$'", name="dev_eui"),
+        CheckConstraint(
+            "direction is null or (direction in ('entry', 'exit') and space_id is null)", name="direction"
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -127,6 +130,8 @@ class Device(Base):
     firmware_line: Mapped[str] = mapped_column(default="")
     source: Mapped[str]
     dev_eui: Mapped[str | None] = mapped_column(unique=True)
+    direction: Mapped[str | None]
+    """Of a counter that watches one lane: `entry` or `exit`."""
     facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), index=True)
     space_id: Mapped[UUID | None] = mapped_column(index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -81,10 +81,12 @@ class DeviceIn(msgspec.Struct, frozen=True, kw_only=True):
     model: Code
     firmware_line: str = ""
     source: Code
-    """`chirpstack`, `the-things-stack` or `observations`."""
+    """Who may speak for it: `chirpstack`, `the-things-stack`, or the name of the source that sends it."""
     dev_eui: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")] | None = None
     facility_code: Code
     space_number: str | None = None
+    direction: Literal["entry", "exit"] | None = None
+    """Of a counter that watches one lane: which way its vehicles pass."""
 
 
 class RegistryBatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,23 @@ async def _places(which: str, session: AsyncSession, ids: Collection[UUID]) -> d
     }
 
 
+async def counter_directions(session: AsyncSession, facility_id: UUID) -> dict[UUID, str | None]:
+    """The counters of a facility, each with the direction of its lane (`entry`, `exit`, None: both)."""
+    rows = await session.execute(
+        text("select id, direction from device where facility_id = :id and space_id is null"),
+        {"id": facility_id},
+    )
+    return {row.id: row.direction for row in rows}
+
+
+async def capacities(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, int]:
+    """The capacity of each of these facilities."""
+    rows = await session.execute(
+        text("select id, capacity from facility where id = any(:ids)"), {"ids": list(facility_ids)}
+    )
+    return {row.id: row.capacity for row in rows}
+
+
 async def list_devices(
     session: AsyncSession, *, facility_id: UUID | None, after: str, limit: int
 ) -> list[DeviceOut]:
@@ -221,6 +238,7 @@ async def _import_devices(session: AsyncSession, batch: RegistryBatch, facilitie
                 "firmware_line": d.firmware_line,
                 "source": d.source,
                 "dev_eui": d.dev_eui,
+                "direction": d.direction,
                 "facility_id": facilities[d.facility_code],
                 "space_id": spaces[facilities[d.facility_code], d.space_number] if d.space_number else None,
             }

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request, get, post
+from litestar import Litestar, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.response import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
-from sensor_gateway.directory import DeviceEntry, SourceEntry
+from sensor_gateway.directory import SourceEntry
 from sensor_gateway.follower import DirectoryFollower
+from sensor_gateway.gates import (
+    CorrectionRow,
+    GateRow,
+    SightingRow,
+    correction,
+    gate_event,
+    sighting,
+)
 from sensor_gateway.intake import PUBLISHED, Intake, Message, utc_now
 from sensor_gateway.networks.base import UNREADABLE
-from sensor_gateway.observation import Observation
-from sensor_gateway.pipeline import Refused, Statement, observe_statement
+from sensor_gateway.pipeline import Statement, observe_statement
 from sensor_gateway.pressure import Pressure, TooBusy
 from sensor_gateway.problems import IntakeProblem, on_http_exception, on_problem
 from sensor_gateway.publish import Publisher, StorageUnavailable
+from sensor_gateway.pull.health import SourceHealth
+from sensor_gateway.records import GateEvent, Record, Sighting
+from sensor_gateway.sealing import PlateVault
+from sensor_gateway.transports.rows import AnyRequest, all_or_none, own_device, parse_rows, source_of
 
 MAX_BODY = 1_000_000
-MAX_ROWS = 5_000
 
-_rows = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw])
-_row = msgspec.json.Decoder(Statement)
-
-AnyRequest = Request[Any, Any, Any]
+_statement = msgspec.json.Decoder(Statement)
+_gate_row = msgspec.json.Decoder(GateRow)
+_correction_row = msgspec.json.Decoder(CorrectionRow)
+_sighting_row = msgspec.json.Decoder(SightingRow)
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -53,7 +62,7 @@ async def things_stack_uplink(request: AnyRequest, state: State) -> Accepted:
 
 
 async def _take_uplink(request: AnyRequest, state: State, network: str, *, used: bool) -> Accepted:
-    await _source(request, state, "uplinks")
+    await source_of(request, state, "uplinks")
     body = await request.body()
     _check_json(body)
     if not used:
@@ -67,59 +76,66 @@ async def _take_uplink(request: AnyRequest, state: State, network: str, *, used:
 
 @post("/v1/observations", status_code=202)
 async def observations(request: AnyRequest, state: State) -> Accepted:
-    """A list of `{device_id, occupied | free, observed_at}`. All rows are taken, or none."""
-    source = await _source(request, state, "observations")
-    rows = _parse_rows(await request.body())
+    """What spaces and counters say, in plain form: see `pipeline.Statement`. All rows are taken, or none."""
+    source = await source_of(request, state, "observations")
+    rows = parse_rows(await request.body(), _statement)
     devices = await state.directory.devices({row.device_id for row in rows if isinstance(row, Statement)})
-    received_at: datetime = state.now()
-    good: list[Observation] = []
-    errors: list[dict[str, Any]] = []
-    for index, row in enumerate(rows):
-        try:
-            good.append(_observe(row, devices, source, received_at))
-        except Refused as refused:
-            errors.append(
-                {"index": index, "field": refused.field, "reason": refused.reason, "message": refused.detail}
-            )
-    if errors:
-        reasons = {error["reason"] for error in errors}
-        raise IntakeProblem(reasons.pop() if len(reasons) == 1 else "invalid-input", errors=errors)
+    now: datetime = state.now()
+    good = all_or_none(
+        rows,
+        lambda row: observe_statement(row, own_device(row.device_id, devices, source), source.source, now),
+    )
     with state.pressure.admit(len(good)):
         await state.publisher.publish(good)
     PUBLISHED.labels("http").inc(len(good))
     return Accepted(len(good))
 
 
-def _observe(
-    row: Statement | Refused, devices: dict[str, DeviceEntry], source: SourceEntry, received_at: datetime
-) -> Observation:
-    if isinstance(row, Refused):
-        raise row
-    device = devices.get(row.device_id)
-    if device is None:
-        raise Refused("unknown-device", f"no device {row.device_id} is registered", "device_id")
-    if not source.any_device and device.source != source.source:
-        raise Refused("not-allowed", "the device belongs to another source", "device_id")
-    return observe_statement(row, device, source.source, received_at)
+@post("/v1/gate-events", status_code=202)
+async def gate_events(request: AnyRequest, state: State) -> Accepted:
+    """Entries and exits at barriers: see `gates.GateRow`. All rows are taken, or none."""
+    source = await source_of(request, state, "gate-events")
+    rows = parse_rows(await request.body(), _gate_row)
+    devices = await state.directory.devices({row.device_id for row in rows if isinstance(row, GateRow)})
+    now: datetime = state.now()
+
+    def make(row: GateRow) -> GateEvent:
+        return gate_event(row, own_device(row.device_id, devices, source), source, now, state.vault)
+
+    return await _publish_records(all_or_none(rows, make), source, state)
 
 
-def _parse_rows(body: bytes) -> list[Statement | Refused]:
-    try:
-        content = _rows.decode(body)
-    except UNREADABLE as error:
-        raise IntakeProblem("malformed-body", str(error)) from error
-    raw = content if isinstance(content, list) else [msgspec.Raw(body)]
-    if len(raw) > MAX_ROWS:
-        raise IntakeProblem("invalid-input", f"at most {MAX_ROWS} rows at a time; there are {len(raw)}")
-    return [_parse_row(item) for item in raw]
+@post("/v1/corrections", status_code=202)
+async def corrections(request: AnyRequest, state: State) -> Accepted:
+    """Corrections and voids of earlier gate events: see `gates.CorrectionRow`. All are taken, or none."""
+    source = await source_of(request, state, "gate-events")
+    rows = parse_rows(await request.body(), _correction_row)
+    now: datetime = state.now()
+    made = all_or_none(rows, lambda row: correction(row, source, now, state.vault))
+    return await _publish_records(made, source, state)
 
 
-def _parse_row(raw: msgspec.Raw) -> Statement | Refused:
-    try:
-        return _row.decode(raw)
-    except UNREADABLE as error:
-        message, _, path = str(error).partition(" - at `$.")
-        return Refused("invalid-input", message, path.rstrip("`"))
+@post("/v1/sightings", status_code=202)
+async def sightings(request: AnyRequest, state: State) -> Accepted:
+    """What patrol vehicles, cameras and drones saw: see `gates.SightingRow`. All are taken, or none."""
+    source = await source_of(request, state, "sightings")
+    rows = parse_rows(await request.body(), _sighting_row)
+    names = {row.device_id for row in rows if isinstance(row, SightingRow) and row.device_id}
+    devices = await state.directory.devices(names)
+    now: datetime = state.now()
+
+    def make(row: SightingRow) -> Sighting:
+        device = own_device(row.device_id, devices, source) if row.device_id else None
+        return sighting(row, device, source, now, state.vault)
+
+    return await _publish_records(all_or_none(rows, make), source, state)
+
+
+async def _publish_records(records: Sequence[Record], source: SourceEntry, state: State) -> Accepted:
+    with state.pressure.admit(len(records)):
+        await state.publisher.publish_records(source.source, records)
+    PUBLISHED.labels("http").inc(len(records))
+    return Accepted(len(records))
 
 
 def _check_json(body: bytes) -> None:
@@ -128,19 +144,6 @@ def _check_json(body: bytes) -> None:
         msgspec.json.decode(body)
     except UNREADABLE as error:
         raise IntakeProblem("malformed-body", str(error)) from error
-
-
-async def _source(request: AnyRequest, state: State, scope: str) -> SourceEntry:
-    """Whose key it is. Raises IntakeProblem before the body is read."""
-    key = request.headers.get("x-api-key", "")
-    source: SourceEntry | None = (
-        await state.directory.source(sha256(key.encode()).hexdigest()) if key else None
-    )
-    if source is None:
-        raise IntakeProblem("wrong-key")
-    if scope not in source.scopes:
-        raise IntakeProblem("not-allowed")
-    return source
 
 
 @get("/health/live")
@@ -159,6 +162,13 @@ async def ready(state: State) -> Response[dict[str, str]]:
         waiting = "redis"
     body = {"status": f"waiting for {waiting}" if waiting else "ready"}
     return Response(body, status_code=503 if waiting else 200)
+
+
+@get("/health/sources")
+async def pulled_sources(state: State) -> list[SourceHealth]:
+    """How each polled source is: `ok`, `late`, `failing` or `refused`, with the last reason."""
+    sources: list[SourceHealth] = state.pulled()
+    return sources
 
 
 @get("/metrics", media_type=CONTENT_TYPE_LATEST)
@@ -185,12 +195,25 @@ def create_intake_app(
     directory: DirectoryFollower,
     publisher: Publisher,
     pressure: Pressure | None = None,
+    vault: PlateVault | None = None,
+    pulled: Callable[[], list[SourceHealth]] = list,
     subscribed: Callable[[], bool] = lambda: True,
     now: Callable[[], datetime] = utc_now,
 ) -> Litestar:
     """The intake application over an open Redis and a loaded directory."""
     return Litestar(
-        route_handlers=[chirpstack_uplink, things_stack_uplink, observations, live, ready, metrics],
+        route_handlers=[
+            chirpstack_uplink,
+            things_stack_uplink,
+            observations,
+            gate_events,
+            corrections,
+            sightings,
+            live,
+            ready,
+            pulled_sources,
+            metrics,
+        ],
         exception_handlers={
             IntakeProblem: on_problem,
             TooBusy: _on_too_busy,
@@ -207,6 +230,8 @@ def create_intake_app(
                 "directory": directory,
                 "publisher": publisher,
                 "pressure": pressure or Pressure(),
+                "vault": vault,
+                "pulled": pulled,
                 "intake": Intake(directory, publisher, now),
                 "subscribed": subscribed,
                 "now": now,

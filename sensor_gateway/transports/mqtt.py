@@ -8,6 +8,7 @@ broker and not our memory. Packets are read and written by the `mqtt5` library; 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -26,7 +27,10 @@ _UNACKNOWLEDGED = 4_000
 _SESSION_S = 7 * 24 * 3600
 _KEEP_ALIVE_S = 30
 _SUBSCRIBE_ID = 1
+_UNSUBSCRIBE_ID = 2
 _LARGEST_PACKET = 1_000_000
+_ANSWER_S = 10.0
+"""A broker that takes our connection answers within this, or it hangs."""
 
 CONNECTED = Gauge("gateway_mqtt_connected", "1 while the subscriptions stand")
 ACKNOWLEDGED = Counter("gateway_mqtt_acknowledged", "MQTT messages acknowledged to the broker")
@@ -42,7 +46,7 @@ class MqttIntake:
     """Subscribes to the network servers' uplinks and feeds them to the intake.
 
     Gateways of one `group` share the messages between them; each needs a `client_id` of its own, the same
-    at every start.
+    at every start. Its share waits at the broker while it is away; one that does not come back must `leave`.
     """
 
     def __init__(self, url: str, client_id: str, group: str, intake: Intake, pressure: Pressure) -> None:
@@ -61,7 +65,7 @@ class MqttIntake:
         delay = 0.2
         while True:
             try:
-                await self._converse()
+                await self._converse(self._serve)
             except (OSError, EOFError, ValueError) as error:
                 log.warning("no conversation with the MQTT broker", error=str(error), delay_s=delay)
             finally:
@@ -70,21 +74,24 @@ class MqttIntake:
                 CONNECTED.set(0)
             await asyncio.sleep(delay)
 
-    async def _converse(self) -> None:
-        reader, writer = await asyncio.open_connection(
-            self._url.hostname or "127.0.0.1", self._url.port or 1883, limit=2 * _LARGEST_PACKET
-        )
+    async def leave(self) -> None:
+        """Leave the group for good: take what the broker holds for us; what comes goes to the others.
+
+        Not while `run` runs under this `client_id`. Raises OSError (BrokerRefused), EOFError, ValueError.
+        """
+        await self._converse(self._empty)
+
+    async def _converse(self, deed: Callable[[Packets, asyncio.StreamWriter], Awaitable[None]]) -> None:
+        async with asyncio.timeout(_ANSWER_S):
+            reader, writer = await asyncio.open_connection(
+                self._url.hostname or "127.0.0.1", self._url.port or 1883, limit=2 * _LARGEST_PACKET
+            )
         try:
             packets = Packets(reader)
             writer.write(self._connect_packet())
-            self._welcome(await packets.next())
-            filters = [mqtt5.TopicFilter(f, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for f in self._filters]
-            writer.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
-            async with asyncio.TaskGroup() as group:
-                pinging = group.create_task(_ping(writer))
-                group.create_task(self._serve(packets, writer)).add_done_callback(lambda _: pinging.cancel())
-        except* (OSError, EOFError, ValueError) as errors:
-            raise errors.exceptions[0] from None
+            async with asyncio.timeout(_ANSWER_S):
+                self._welcome(await packets.next())
+            await deed(packets, writer)
         finally:
             if not writer.transport.is_closing():
                 writer.write(mqtt5.DisconnectPacket().write())
@@ -114,17 +121,45 @@ class MqttIntake:
         self._early = packets[1:]
 
     async def _serve(self, packets: Packets, writer: asyncio.StreamWriter) -> None:
-        arrived = self._early
+        filters = [mqtt5.TopicFilter(f, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for f in self._filters]
+        writer.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
+        pinging = asyncio.create_task(_ping(writer))
+        try:
+            arrived = self._early
+            while True:
+                await self._handle(arrived, writer)
+                async with asyncio.timeout(2 * _KEEP_ALIVE_S):  # it answers our pings, or it is gone
+                    arrived = await packets.next()
+        finally:
+            pinging.cancel()
+
+    async def _empty(self, packets: Packets, writer: asyncio.StreamWriter) -> None:
+        writer.write(mqtt5.UnsubscribePacket(_UNSUBSCRIBE_ID, self._filters).write())
+        await self._handle(self._early, writer)
+        while await self._handled_until_answer(packets, writer):
+            pass  # as they were acknowledged, the broker may have sent more
+
+    async def _handled_until_answer(self, packets: Packets, writer: asyncio.StreamWriter) -> int:
+        """Ping, and handle what comes before the answer; how many messages that were."""
+        writer.write(mqtt5.PingReqPacket().write())
+        handled = 0
         while True:
-            messages = [p for p in arrived if isinstance(p, mqtt5.PublishPacket)]
-            for packet in arrived:
-                self._note(packet)
-            for start in range(0, len(messages), _BATCH):
-                async with self.idle:
-                    await self._take(messages[start : start + _BATCH], writer)
-            await self._pressure.eased()
-            async with asyncio.timeout(2 * _KEEP_ALIVE_S):  # it answers our pings, or it is gone
+            async with asyncio.timeout(_ANSWER_S):
                 arrived = await packets.next()
+            handled += await self._handle(arrived, writer)
+            if any(isinstance(packet, mqtt5.PingRespPacket) for packet in arrived):
+                return handled
+
+    async def _handle(self, arrived: list[Any], writer: asyncio.StreamWriter) -> int:
+        """Store and acknowledge the messages among `arrived`; how many there were."""
+        for packet in arrived:
+            self._note(packet)
+        messages = [p for p in arrived if isinstance(p, mqtt5.PublishPacket)]
+        for start in range(0, len(messages), _BATCH):
+            await self._pressure.eased()
+            async with self.idle:
+                await self._take(messages[start : start + _BATCH], writer)
+        return len(messages)
 
     def _note(self, packet: Any) -> None:
         if isinstance(packet, mqtt5.SubAckPacket):

@@ -260,3 +260,33 @@ def test_paging_reaches_every_facility_once(api: httpx.Client) -> None:
         seen += [item["code"] for item in page["items"]]
         cursor = page["next_cursor"]
     assert len(seen) == len(set(seen)) >= 148
+
+
+def test_a_count_is_moved_on_by_who_passes_the_gate(platform: Platform, api: httpx.Client) -> None:
+    """A full count, then entries, an exit and a correction, each through its own door of the intake."""
+    code = "wx-public-041"
+    keys = platform.running["api_keys"]
+    now = datetime.now(UTC)
+    gate = f"{code}-counter"
+
+    def send(path: str, key: str, rows: list[dict[str, Any]]) -> None:
+        with httpx.Client(base_url=platform.running["intake_url"], trust_env=False) as client:
+            answer = client.post(f"/v1/{path}", json=rows, headers={"X-Api-Key": keys[key]})
+        assert answer.status_code == 202, answer.text
+
+    def passed(number: int, direction: str) -> dict[str, Any]:
+        row = {"record_id": f"e2e-{number}", "device_id": gate, "direction": direction}
+        return row | {"occurred_at": (now - timedelta(seconds=30)).isoformat(), "plate": f"浙E0000{number}"}
+
+    def free(expected: int) -> None:
+        eventually(f"{expected} free", lambda: api.get(f"/v1/facilities/{code}").json()["free"] == expected)
+
+    counted_at = (now - timedelta(minutes=1)).isoformat()
+    send("observations", "observations", [{"device_id": gate, "free": 30, "observed_at": counted_at}])
+    free(30)
+    send("gate-events", "gates", [passed(1, "entry"), passed(2, "entry"), passed(3, "exit")])
+    send("gate-events", "gates", [passed(1, "entry")])  # sent again: no second effect
+    free(29)
+    void = {"record_id": "e2e-c", "corrects": "e2e-2", "stated_at": now.isoformat(), "void": True}
+    send("corrections", "gates", [void])
+    free(30)

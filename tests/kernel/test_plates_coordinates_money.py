@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parking_cloud.kernel.coordinates import Crs, Position, distance_m, from_wgs84, to_wgs84
-from parking_cloud.kernel.crypto import PlateVault, VaultError
 from parking_cloud.kernel.money import Fen, format_yuan, parse_yuan, share_out
-from parking_cloud.kernel.plates import NoPlate, parse_plate
 from parking_cloud.kernel.problems import OutsideTheWorld
+from sensor_gateway.plates import NoPlate, parse_plate
+from sensor_gateway.sealing import PlateVault, VaultError
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ async def test_an_uplink_that_cannot_be_read_is_kept_and_replayed_later(
     await redis.hset(DEVICES_HASH, stranger, encode_entry(entry))
     directory, publisher = DirectoryFollower(redis), Publisher(redis, 2)
     await directory.load()
-    done = await dead_letters.replay(redis, Intake(directory, publisher), publisher)
+    done = await dead_letters.replay(redis, directory, publisher)
     assert (done.replayed, done.left, await dead_letters.count(redis)) == (1, 0, 0)
     assert [o.device_id for o in await published(redis)] == [UUID(int=5)]
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from parking_cloud.kernel.plates import Plate, parse_plate
+from sensor_gateway.plates import Plate, parse_plate
 
 _VERSION = b"\x01"
 _NONCE = 12

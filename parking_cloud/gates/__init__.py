@@ -1,0 +1,1 @@
+"""Gates: passages of vehicles as barriers report them, with their corrections, and sightings elsewhere."""
