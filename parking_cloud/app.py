@@ -31,6 +31,7 @@ from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.migrate import newest_revision
 from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
+from parking_cloud.operations.routes import route_handlers as operations_routes
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
 from parking_cloud.web.assets import asset_routers, openapi_config, template_config
@@ -134,6 +135,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             RegistryController,
             *occupancy_routes,
             *gate_routes,
+            *operations_routes,
             *guidance_routes,
             *driver_routes,
             *console_routes,

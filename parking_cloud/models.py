@@ -7,8 +7,9 @@ from parking_cloud.gates import models as gates
 from parking_cloud.kernel import audit, outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.occupancy import models as occupancy
+from parking_cloud.operations import models as operations
 from parking_cloud.registry import models as registry
 
 metadata = Base.metadata
 
-__all__ = ["accounts", "audit", "gates", "metadata", "occupancy", "outbox", "registry"]
+__all__ = ["accounts", "audit", "gates", "metadata", "occupancy", "operations", "outbox", "registry"]

@@ -25,11 +25,14 @@ from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
 from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.settings import Settings, load_settings
+from parking_cloud.occupancy.certainty import refresh_certainty
 from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
 from parking_cloud.occupancy.history import ensure_partitions
 from parking_cloud.occupancy.projector import Projected, project, settle_spaces
+from parking_cloud.operations.events import DEVICE_FAULT, publish_faults
+from parking_cloud.operations.jobs import judge_devices, judge_silence
 from parking_cloud.projection import Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
@@ -38,7 +41,11 @@ from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record
 from sensor_gateway.streams import connect
 
 Job = Callable[[AsyncSession, datetime], Awaitable[object]]
-JOBS: list[tuple[str, float, Job]] = [("reconcile", 600, reconcile_all)]
+JOBS: list[tuple[str, float, Job]] = [
+    ("reconcile", 600, reconcile_all),
+    ("silence", 300, judge_silence),
+    ("device health", 3600, judge_devices),
+]
 """Name, seconds between two runs, and what is done."""
 
 ALIVE_KEY = "parking:worker:alive"
@@ -50,6 +57,7 @@ OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     DEVICES_CHANGED: publish_devices,
     account_events.SOURCE_CHANGED: account_events.publish_sources,
     FACILITY_COUNTED: gate_events.recount,
+    DEVICE_FAULT: publish_faults,
 }
 
 log = structlog.get_logger("worker")
@@ -114,7 +122,9 @@ class Worker:
             group.create_task(self._settle())
             group.create_task(self._relay_outbox())
             group.create_task(self._upkeep())
-            for name, every_s, job in JOBS:
+            stale_after = timedelta(seconds=self._settings.stale_after_s)
+            sure: Job = partial(refresh_certainty, stale_after=stale_after)
+            for name, every_s, job in [*JOBS, ("certainty", 60, sure)]:
                 group.create_task(self._repeat(name, every_s, job))
 
     async def _prepare(self) -> None:

@@ -38,7 +38,7 @@ class SourceEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     source: str
     scopes: tuple[str, ...]
-    """Of `uplinks` and `observations`."""
+    """Of `uplinks`, `signed-uplinks` and `observations`."""
     any_device: bool = False
     """True: may speak for every device (an aggregator of the city's own); else only for its own devices."""
 

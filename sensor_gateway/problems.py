@@ -20,6 +20,14 @@ _TABLE: dict[str, tuple[int, str, str, str, str]] = {
         401, "接入密钥无效", "请在 X-Api-Key 中提供本数据来源的密钥。",
         "The key is not valid", "Give this source's key in X-Api-Key.",
     ),
+    "wrong-signature": (
+        401, "签名无效", "请检查 X-Source、X-Timestamp、X-Nonce 与 X-Signature；签名须覆盖原始请求内容。",
+        "The signature is not valid", "Check X-Source, X-Timestamp, X-Nonce, X-Signature and the raw body.",
+    ),
+    "stale-signature": (
+        401, "签名已过期", "X-Timestamp 与服务器时间相差不得超过 5 分钟；请校准时钟并重新签名。",
+        "The signature is out of date", "X-Timestamp may be 5 minutes off at most. Set the clock; sign anew.",
+    ),
     "not-allowed": (
         403, "该密钥无权提交此数据", "请使用设备所属来源的密钥。",
         "This key may not send this", "Use the key of the source that the device belongs to.",
@@ -35,6 +43,10 @@ _TABLE: dict[str, tuple[int, str, str, str, str]] = {
     "method-not-allowed": (
         405, "不支持这种请求方式", "请使用 POST。",
         "This method is not supported here", "Use POST.",
+    ),
+    "replayed": (
+        409, "请求重复", "该 X-Nonce 已使用过；如需再次提交，请更换 X-Nonce 并重新签名。",
+        "This request was sent before", "Its X-Nonce has been used. To send it again, sign it anew.",
     ),
     "body-too-large": (
         413, "请求内容过大", "请分批发送，每次不超过 1 MB。",

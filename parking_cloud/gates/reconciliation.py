@@ -55,6 +55,18 @@ async def reconciliations(
     return [Reconciliation(*row) for row in rows]
 
 
+async def newest_drifts(session: AsyncSession) -> dict[UUID, int]:
+    """The newest drift of each facility that has one, in vehicles."""
+    rows = await session.execute(
+        text(
+            "select distinct on (facility_id) facility_id, derived_occupied - counted_occupied as drift"
+            " from facility_reconciliation where derived_occupied is not null"
+            " order by facility_id, counted_at desc"
+        )
+    )
+    return {row.facility_id: row.drift for row in rows}
+
+
 async def _judge(
     session: AsyncSession, facility: UUID, count: counting.FullCount, last: Reconciliation | None
 ) -> None:

@@ -83,11 +83,16 @@ async def counted_between(
     for device, at, entered, left, running in rows:
         vehicles += (entered or 0) - (left or 0)
         if running is not None:
-            count = passed(before.get(device), running)
+            count = _since(before.get(device), running, at)
             vehicles += {"entry": count, "exit": -count}.get(directions[device] or "", 0)
-            before[device] = running
+            before[device] = (running, at)
         newest = at
     return Net(vehicles, newest)
+
+
+def _since(before: tuple[int, datetime] | None, running: int, at: datetime) -> int:
+    """What passed since the value before; a counter's first value is where its counting starts."""
+    return 0 if before is None else passed(before[0], running, (at - before[1]).total_seconds())
 
 
 class FullCount(NamedTuple):
@@ -119,14 +124,17 @@ async def counts_due(session: AsyncSession, *, made_before: datetime) -> dict[UU
     return found
 
 
-async def _running_before(session: AsyncSession, devices: list[UUID], at: datetime) -> dict[UUID, int]:
-    """The running count of each device as it stood at a time."""
+async def _running_before(
+    session: AsyncSession, devices: list[UUID], at: datetime
+) -> dict[UUID, tuple[int, datetime]]:
+    """The running count of each device as it stood at a time, and when it said so."""
     rows = await session.execute(
         text(
-            "select d.id, o.running_count from unnest(cast(:devices as uuid[])) as d(id),"
-            " lateral (select running_count from observation where device_id = d.id and observed_at <= :at"
-            " and running_count is not null order by observed_at desc, id desc limit 1) o"
+            "select d.id, o.running_count, o.observed_at from unnest(cast(:devices as uuid[])) as d(id),"
+            " lateral (select running_count, observed_at from observation"
+            " where device_id = d.id and observed_at <= :at and running_count is not null"
+            " order by observed_at desc, id desc limit 1) o"
         ),
         {"devices": devices, "at": at},
     )
-    return {row.id: row.running_count for row in rows}
+    return {row.id: (row.running_count, row.observed_at) for row in rows}

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
-from parking_cloud.occupancy import states
+from parking_cloud.occupancy import space_states, states
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.events import FACILITY_CHANGED
 from parking_cloud.occupancy.history import ensure_partitions, record
@@ -96,7 +96,7 @@ async def _announce_counts(session: AsyncSession, observations: Sequence[Observa
 
 async def settle_spaces(session: AsyncSession, now: datetime) -> set[UUID]:
     """Show the changes that have lasted their hold-off; the facilities that changed."""
-    facilities = await states.settle_spaces(session, now)
+    facilities = await space_states.settle_spaces(session, now)
     await announce(session, facilities)
     return facilities
 

@@ -35,21 +35,55 @@ def numbers_from_spaces(occupied: int, free: int, capacity: int) -> Numbers:
     return Numbers(free, occupied, max(capacity - occupied - free, 0), "good")
 
 
-def passed(before: int | None, now: int) -> int:
-    """Vehicles between two values of a running count that wraps at RUNNING_COUNT_WRAPS.
+def passed(before: int, now: int, seconds: float) -> int:
+    """Vehicles between two values of one lane's running count, which wraps at RUNNING_COUNT_WRAPS.
 
-    A step of over half the range is no traffic: the counter started again from 0. None: its first value,
-    from which counting starts.
+    More than two a second (twice what a fast gate is built for, 60 a minute) is no traffic: then the counter
+    started again from 0, and where even that is too many, nothing is known.
     """
-    if before is None:
-        return 0
+    most = 2 * seconds + 10
     step = (now - before) % RUNNING_COUNT_WRAPS
-    return now if step > RUNNING_COUNT_WRAPS // 2 else step
+    if step <= most:
+        return step
+    return now if now <= most else 0
 
 
 def is_stale(observed_at: datetime | None, now: datetime, limit: timedelta) -> bool:
     """True where nothing was heard within `limit` before `now`."""
     return observed_at is None or now - observed_at > limit
+
+
+PRIOR_RIGHT, PRIOR_TOTAL = 19, 20
+"""What is believed of a device before anybody looked: right 19 times of 20, worth as much as 20 findings."""
+
+
+def accuracy(agreed: int, disagreed: int) -> float:
+    """How likely a device is right: the mean of the Beta posterior of its findings (prior 19 of 20)."""
+    return (PRIOR_RIGHT + agreed) / (PRIOR_TOTAL + agreed + disagreed)
+
+
+def certainty(accuracy: float, age: timedelta, limit: timedelta, *, doubted: bool) -> float:
+    """How sure one space (or a count) is, 0..1, when its newest statement is so old.
+
+    Its device's accuracy, half of it where an open fault puts the device in doubt; halved again by each
+    `limit` of age, and 0 past the first: then the statement is stale. A facility's certainty is the sum over
+    its spaces (those unknown are 0) by its capacity.
+    """
+    if age > limit:
+        return 0.0
+    faded: float = 0.5 ** (max(age, timedelta(0)) / limit)
+    return accuracy * faded * (0.5 if doubted else 1.0)
+
+
+def carried_on(certain: float | None, summed_at: datetime | None, now: datetime, limit: timedelta) -> float:
+    """A sum of certainties at a later time, with nothing heard since: what halves in each part halves whole.
+
+    (But for what has become stale since; the sum is made every minute.)
+    """
+    if certain is None or summed_at is None or now <= summed_at:
+        return certain or 0.0
+    faded: float = 0.5 ** ((now - summed_at) / limit)
+    return certain * faded
 
 
 class Statement(msgspec.Struct, frozen=True, order=True):

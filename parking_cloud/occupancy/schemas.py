@@ -21,6 +21,10 @@ class FacilityNow(msgspec.Struct, kw_only=True):
     `free` is None where nothing has been heard. `unknown` counts spaces of which nothing is known.
     `quality` is `good`, `out_of_range` (a count outside 0..capacity was reported; what is shown is
     clamped) or `unknown`. `stale` means the newest statement is older than the platform's limit.
+
+    `known`: spaces of which a statement is fresh and no fault of the device puts it in doubt; of a counted
+    facility its capacity while the count is fresh. `certainty`, 0..1: how likely a space's state is known
+    and right, on average over the capacity (occupancy/rules.py; both are made anew every minute).
     """
 
     id: UUID
@@ -35,6 +39,8 @@ class FacilityNow(msgspec.Struct, kw_only=True):
     free: int | None
     occupied: int | None
     unknown: int
+    known: int
+    certainty: float
     observed_at: datetime | None
     stale: bool
     quality: str

@@ -11,7 +11,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.problems import NotFound
-from parking_cloud.occupancy.rules import Numbers, is_stale, numbers_from_count, numbers_from_spaces
+from parking_cloud.occupancy.rules import (
+    Numbers,
+    carried_on,
+    is_stale,
+    numbers_from_count,
+    numbers_from_spaces,
+)
 from parking_cloud.occupancy.schemas import (
     CityTotals,
     FacilityDetail,
@@ -30,7 +36,7 @@ class FacilityNotFound(NotFound):
 _COLUMNS = (
     "id, code, name, name_en, kind, counting, district, address, capacity, shared_spaces, synthetic,"
     " lat, lon, occupied_spaces, free_spaces, spaces_observed_at, reported_free,"
-    " counted_free, counted_at"
+    " counted_free, counted_at, known_spaces, certain_spaces, certain_at"
 )
 _ONE = text(f"select {_COLUMNS} from facility_now where id = :id")
 _ONE_BY_CODE = text(f"select {_COLUMNS} from facility_now where code = :code")
@@ -162,6 +168,8 @@ def _facility(row: Row[Any], now: datetime, stale_after: timedelta) -> FacilityD
         else numbers_from_spaces(row.occupied_spaces, row.free_spaces, row.capacity)
     )
     observed_at = row.counted_at if counted else row.spaces_observed_at
+    stale = is_stale(observed_at, now, stale_after)
+    known, certainty = (0, 0.0) if stale else _known(row, numbers, now, stale_after)
     return FacilityDetail(
         id=row.id,
         code=row.code,
@@ -175,11 +183,21 @@ def _facility(row: Row[Any], now: datetime, stale_after: timedelta) -> FacilityD
         free=numbers.free,
         occupied=numbers.occupied,
         unknown=numbers.unknown,
+        known=known,
+        certainty=certainty,
         observed_at=observed_at,
-        stale=is_stale(observed_at, now, stale_after),
+        stale=stale,
         quality=numbers.quality,
         shared_spaces=row.shared_spaces,
         synthetic=row.synthetic,
         reported_free=row.reported_free,
         counting=row.counting,
     )
+
+
+def _known(row: Row[Any], numbers: Numbers, now: datetime, stale_after: timedelta) -> tuple[int, float]:
+    """How many spaces of a facility that is not stale are known, and how surely (0..1)."""
+    known: int = row.capacity - numbers.unknown if row.counting == "counter" else row.known_spaces or 0
+    certain = carried_on(row.certain_spaces, row.certain_at, now, stale_after)
+    share = min(certain / row.capacity, 1.0) if row.capacity else 0.0
+    return min(known, row.capacity), round(share, 3)

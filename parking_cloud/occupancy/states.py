@@ -1,30 +1,23 @@
 """State from history: what each device, space and facility says now, moved on by what is new.
 
-What is newer than all before it is followed in memory; what comes late is fitted in where rules can tell,
-and where they cannot the state is worked out again from the history. Either way the tables end the same
-for every order of arrival. Rows are locked spaces first, then facilities, each in order of their id.
+The tables end the same for every order of arrival.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.occupancy.rules import SpaceView, Statement, fit_in_late, follow, replay, settle
-from parking_cloud.registry.service import HOLD_OFF, Place, places_of_devices_at
+from parking_cloud.occupancy.space_states import ensure_facilities, move_spaces
+from parking_cloud.registry.service import Place, places_of_devices_at
 from sensor_gateway.observation import Kind, Observation
 
 _REPLAYED = 200
-"""Statements of a device that are read again for a space; more within one flapping are not told apart."""
-
-Views = dict[UUID, tuple[UUID, SpaceView | None]]
-"""Space id → its facility, and what is known of it."""
+"""Rows of a device that are read again to build its state from nothing."""
 
 
 def newest(observations: Iterable[Observation], key: Callable[[Observation], object]) -> list[Observation]:
@@ -57,18 +50,11 @@ async def move(
         frames = [*fresh, *await _newest_rows(session, devices)]
     await _move_devices(session, frames)
     again = {o.space_id for o in moved if o.space_id}
-    facilities = await _move_spaces(session, fresh, again, places)
+    facilities = await move_spaces(session, fresh, again, places)
     counts = [o for o in fresh if o.free is not None]
     recounted = {o.facility_id for o in moved if o.free is not None}
     await _move_counts(session, counts, recounted)
     return facilities | recounted | {o.facility_id for o in counts}
-
-
-async def settle_spaces(session: AsyncSession, now: datetime) -> set[UUID]:
-    """Show what has lasted its hold-off; the facilities that changed."""
-    views = await _lock(session, "settles_at <= :now", {"now": now})
-    settled = {space: settle(view, now) for space, (_, view) in views.items() if view}
-    return await _write(session, views, settled)
 
 
 async def _newest_rows(
@@ -157,228 +143,10 @@ def _of(readings: dict[UUID, Observation], o: Observation, field: str) -> Any:
     return None if reading is None else getattr(reading, field)
 
 
-async def _move_spaces(
-    session: AsyncSession, fresh: Collection[Observation], again: set[UUID], places: Mapping[UUID, Place]
-) -> set[UUID]:
-    said: dict[UUID, list[Statement]] = {}
-    homes: dict[UUID, Place] = {}
-    for o in fresh:
-        if o.occupied is not None and o.space_id is not None:
-            said.setdefault(o.space_id, []).append(Statement(o.observed_at, o.id, o.occupied))
-            homes[o.space_id] = places[o.device_id]
-    views = await _locked_views(session, homes, again)
-    moved: dict[UUID, SpaceView | None] = {}
-    for space, statements in said.items():
-        view = _fitted(views[space][1], sorted(statements), homes[space].hold_off)
-        if view is None:
-            again.add(space)
-        else:
-            moved[space] = view
-    if again:
-        facilities = {views[space][0] for space in again}
-        moved.update(await _from_history(session, again, facilities, views))
-    return await _write(session, views, moved)
-
-
-def _fitted(view: SpaceView | None, statements: list[Statement], hold_off: timedelta) -> SpaceView | None:
-    """The view after these statements; None where only the history can tell."""
-    for statement in statements:
-        if view is None or statement > view.newest:
-            view = follow(view, statement, hold_off)
-        else:
-            view = fit_in_late(view, statement, hold_off)
-            if view is None:
-                return None
-    return view
-
-
-async def _from_history(
-    session: AsyncSession, spaces: set[UUID], facilities: set[UUID], views: Views
-) -> dict[UUID, SpaceView | None]:
-    """The views of spaces as their devices' newest statements say them."""
-    places = await places_of_devices_at(session, facilities)
-    watching = {device: place for device, place in places.items() if place.space_id in spaces}
-    rows = await session.execute(
-        text(
-            "select d.space_id, o.observed_at, o.id, o.occupied"
-            " from unnest(cast(:devices as uuid[]), cast(:spaces as uuid[])) as d(device_id, space_id),"
-            " lateral (select observed_at, id, occupied from observation where device_id = d.device_id"
-            " and space_id = d.space_id and occupied is not null"
-            " order by observed_at desc, id desc limit :limit) o"
-        ),
-        {
-            "devices": list(watching),
-            "spaces": [place.space_id for place in watching.values()],
-            "limit": _REPLAYED,
-        },
-    )
-    told: dict[UUID, list[Statement]] = {}
-    for space, at, id_, occupied in rows:
-        told.setdefault(space, []).append(Statement(at, id_, occupied))
-    hold_offs = {place.space_id: place.hold_off for place in watching.values()}
-    found: dict[UUID, SpaceView | None] = {}
-    for space in spaces:
-        view = replay(told.get(space, []), hold_offs.get(space, HOLD_OFF))
-        if view is not None and view.opposite_at is None:
-            view = await _since_when(session, view, [d for d, p in watching.items() if p.space_id == space])
-        found[space] = view
-    return found
-
-
-async def _since_when(session: AsyncSession, view: SpaceView, devices: list[UUID]) -> SpaceView:
-    """For a space whose newest statements all say the same: how far back that goes."""
-    row = (
-        await session.execute(
-            text(
-                "with opposite as (select max(observed_at) as at from observation"
-                "  where device_id = any(:devices) and occupied = not cast(:occupied as bool))"
-                " select opposite.at, (select min(observed_at) from observation"
-                "  where device_id = any(:devices) and occupied = :occupied"
-                "  and (opposite.at is null or observed_at > opposite.at)) as since from opposite"
-            ),
-            {"devices": devices, "occupied": view.newest.occupied},
-        )
-    ).one()
-    return msgspec.structs.replace(view, opposite_at=row.at, changed_at=row.since or view.changed_at)
-
-
-async def _locked_views(session: AsyncSession, homes: Mapping[UUID, Place], again: set[UUID]) -> Views:
-    """The views of these spaces, locked; rows are made for spaces that were never heard of."""
-    wanted = list(homes.keys() | again)
-    views = await _lock(session, "space_id = any(:ids)", {"ids": wanted})
-    missing = [space for space in wanted if space not in views and space in homes]
-    if missing:
-        await session.execute(
-            text(
-                "insert into space_state (space_id, facility_id)"
-                " select * from unnest(cast(:spaces as uuid[]), cast(:facilities as uuid[]))"
-                " on conflict do nothing"
-            ),
-            {"spaces": sorted(missing), "facilities": [homes[s].facility_id for s in sorted(missing)]},
-        )
-        views |= await _lock(session, "space_id = any(:ids)", {"ids": missing})
-    again.intersection_update(views)
-    return views
-
-
-async def _lock(session: AsyncSession, which: str, parameters: dict[str, Any]) -> Views:
-    rows = await session.execute(
-        text(
-            "select space_id, facility_id, occupied, observed_at, observation_id, changed_at, shown,"
-            f" opposite_at, settles_at from space_state where {which} order by space_id for update"
-        ),
-        parameters,
-    )
-    return {
-        space: (
-            facility,
-            None
-            if occupied is None
-            else SpaceView(Statement(at, id_, occupied), changed_at, shown, opposite_at, settles_at),
-        )
-        for space, facility, occupied, at, id_, changed_at, shown, opposite_at, settles_at in rows
-    }
-
-
-async def _write(session: AsyncSession, views: Views, moved: Mapping[UUID, SpaceView | None]) -> set[UUID]:
-    """Write the views that changed and their facilities' sums; the facilities touched."""
-    rows = [(space, view) for space, view in moved.items() if view is not None and view != views[space][1]]
-    if not rows:
-        return set()
-    await session.execute(
-        text(
-            """
-            update space_state s set occupied = n.occupied, observed_at = n.at, observation_id = n.id,
-                changed_at = n.changed_at, shown = n.shown, opposite_at = n.opposite_at,
-                settles_at = n.settles_at
-            from unnest(cast(:spaces as uuid[]), cast(:occupied as bool[]), cast(:times as timestamptz[]),
-                cast(:ids as uuid[]), cast(:changed as timestamptz[]), cast(:shown as bool[]),
-                cast(:opposite as timestamptz[]), cast(:settles as timestamptz[]))
-                as n(space_id, occupied, at, id, changed_at, shown, opposite_at, settles_at)
-            where s.space_id = n.space_id
-            """
-        ),
-        {
-            "spaces": [space for space, _ in rows],
-            "occupied": [view.newest.occupied for _, view in rows],
-            "times": [view.newest.at for _, view in rows],
-            "ids": [view.newest.id for _, view in rows],
-            "changed": [view.changed_at for _, view in rows],
-            "shown": [view.shown for _, view in rows],
-            "opposite": [view.opposite_at for _, view in rows],
-            "settles": [view.settles_at for _, view in rows],
-        },
-    )
-    return await _add_up(session, views, rows)
-
-
-async def _add_up(session: AsyncSession, views: Views, rows: list[tuple[UUID, SpaceView]]) -> set[UUID]:
-    """The facilities' sums, by what changed; their time anew where a space's time went back."""
-    sums: dict[UUID, list[int]] = {}
-    times: dict[UUID, datetime] = {}
-    back: set[UUID] = set()
-    for space, view in rows:
-        facility, before = views[space]
-        change = sums.setdefault(facility, [0, 0])
-        change[not view.shown] += 1
-        if before is not None:
-            change[not before.shown] -= 1
-            if view.newest.at < before.newest.at:
-                back.add(facility)
-        times[facility] = max(times.get(facility, view.newest.at), view.newest.at)
-    facilities = sorted(sums)
-    await _ensure_facilities(session, facilities)
-    await session.execute(
-        text(
-            """
-            update facility_state f set occupied_spaces = f.occupied_spaces + n.occupied,
-                free_spaces = f.free_spaces + n.free,
-                spaces_observed_at = greatest(f.spaces_observed_at, n.at)
-            from unnest(cast(:facilities as uuid[]), cast(:occupied as int[]), cast(:free as int[]),
-                cast(:times as timestamptz[])) as n(facility_id, occupied, free, at)
-            where f.facility_id = n.facility_id
-            """
-        ),
-        {
-            "facilities": facilities,
-            "occupied": [sums[f][0] for f in facilities],
-            "free": [sums[f][1] for f in facilities],
-            "times": [times[f] for f in facilities],
-        },
-    )
-    if back:
-        await session.execute(
-            text(
-                "update facility_state f set spaces_observed_at = (select max(observed_at) from space_state s"
-                " where s.facility_id = f.facility_id) where facility_id = any(:ids)"
-            ),
-            {"ids": list(back)},
-        )
-    return set(facilities)
-
-
-async def _ensure_facilities(session: AsyncSession, facilities: list[UUID]) -> None:
-    """State rows for all of them, locked in order of their id."""
-    await session.execute(
-        text(
-            "insert into facility_state (facility_id, occupied_spaces, free_spaces)"
-            " select id, 0, 0 from unnest(cast(:ids as uuid[])) as n(id) where not exists"
-            " (select from facility_state f where f.facility_id = n.id) on conflict do nothing"
-        ),
-        {"ids": facilities},
-    )
-    await session.execute(
-        text(
-            "select from facility_state where facility_id = any(:ids) order by facility_id for no key update"
-        ),
-        {"ids": facilities},
-    )
-
-
 async def _move_counts(session: AsyncSession, counts: Collection[Observation], again: set[UUID]) -> None:
     """Each facility to the newest count reported for it; those in `again` from their counters' history."""
     if again:
-        await _ensure_facilities(session, sorted({o.facility_id for o in counts} | again))
+        await ensure_facilities(session, sorted({o.facility_id for o in counts} | again))
         await session.execute(
             text(
                 "update facility_state set reported_free = null, reported_at = null, reported_by = null"
@@ -391,7 +159,7 @@ async def _move_counts(session: AsyncSession, counts: Collection[Observation], a
     latest = newest(counts, lambda o: o.facility_id)
     if not latest:
         return
-    await _ensure_facilities(session, sorted(o.facility_id for o in latest))
+    await ensure_facilities(session, sorted(o.facility_id for o in latest))
     await session.execute(
         text(
             """

@@ -14,6 +14,7 @@ from parking_cloud.registry.schemas import (
     FacilityIn,
     InstitutionIn,
     OperatorIn,
+    ProfileIn,
     RegistryBatch,
     SpaceIn,
     ZoneIn,
@@ -26,6 +27,7 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "zones": ZoneIn,
     "spaces": SpaceIn,
     "devices": DeviceIn,
+    "profiles": ProfileIn,
 }
 """What a file may hold; its columns are the fields of the struct."""
 

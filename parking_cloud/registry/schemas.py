@@ -89,6 +89,26 @@ class DeviceIn(msgspec.Struct, frozen=True, kw_only=True):
     """Of a counter that watches one lane: which way its vehicles pass."""
 
 
+Volts = Annotated[float, msgspec.Meta(ge=0, le=1000)]
+
+
+class ProfileIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What is usual for a model of device, for all its devices of that firmware line.
+
+    Either both voltages are given (full above empty) or neither: then its battery is not judged.
+    """
+
+    vendor: Code
+    model: Code
+    firmware_line: str = ""
+    hold_off_s: Annotated[int, msgspec.Meta(ge=0, le=600)] = 20
+    """A space that changes again within this is shown unchanged until it has settled so long."""
+    keep_alive_s: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 86_400
+    """The longest a device of this model is silent when all is well."""
+    battery_full_v: Volts | None = None
+    battery_empty_v: Volts | None = None
+
+
 class RegistryBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Everything of an import, applied together or not at all."""
 
@@ -98,6 +118,7 @@ class RegistryBatch(msgspec.Struct, frozen=True, kw_only=True):
     zones: list[ZoneIn] = []
     spaces: list[SpaceIn] = []
     devices: list[DeviceIn] = []
+    profiles: list[ProfileIn] = []
 
 
 class DeviceOut(msgspec.Struct, frozen=True, kw_only=True):

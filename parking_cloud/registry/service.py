@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +16,15 @@ from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.registry.events import DEVICES_CHANGED
-from parking_cloud.registry.models import Device, Facility, Institution, Operator, Space, Zone
+from parking_cloud.registry.models import (
+    Device,
+    DeviceProfile,
+    Facility,
+    Institution,
+    Operator,
+    Space,
+    Zone,
+)
 from parking_cloud.registry.problems import ImportRefused
 from parking_cloud.registry.schemas import DeviceOut, RegistryBatch
 
@@ -29,9 +38,7 @@ async def import_batch(session: AsyncSession, batch: RegistryBatch) -> None:
     References may point to rows of the batch or to rows already there. Raises ImportRefused with one
     error for each row whose reference leads nowhere. What is not in the batch is left as it is.
     """
-    if not any(
-        (batch.operators, batch.institutions, batch.facilities, batch.zones, batch.spaces, batch.devices)
-    ):
+    if batch == RegistryBatch():
         return
     await _upsert(session, Operator, ["code"], [{"code": o.code, "name": o.name} for o in batch.operators])
     await _upsert(
@@ -46,6 +53,7 @@ async def import_batch(session: AsyncSession, batch: RegistryBatch) -> None:
     facilities = await _ids_by_code(session, Facility, placed)
     await _import_spaces(session, batch, facilities)
     await _import_devices(session, batch, facilities)
+    await _import_profiles(session, batch)
 
 
 class Place(NamedTuple):
@@ -90,12 +98,90 @@ async def counter_directions(session: AsyncSession, facility_id: UUID) -> dict[U
     return {row.id: row.direction for row in rows}
 
 
+async def counters_of(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The counters of these facilities, each with its facility."""
+    rows = await session.execute(
+        text("select id, facility_id from device where facility_id = any(:ids) and space_id is null"),
+        {"ids": list(facility_ids)},
+    )
+    return {row.id: row.facility_id for row in rows}
+
+
 async def capacities(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, int]:
     """The capacity of each of these facilities."""
     rows = await session.execute(
         text("select id, capacity from facility where id = any(:ids)"), {"ids": list(facility_ids)}
     )
     return {row.id: row.capacity for row in rows}
+
+
+class Watcher(NamedTuple):
+    """A device that watches a space, with what its profile says (or the defaults)."""
+
+    device_id: UUID
+    hold_off: timedelta
+    keep_alive: timedelta
+
+
+class SpacePlace(NamedTuple):
+    """Where a space is, whose it is, and what watches it."""
+
+    facility_id: UUID
+    operator_id: UUID
+    watchers: list[Watcher]
+
+
+async def space_place(session: AsyncSession, space_id: UUID) -> SpacePlace | None:
+    """A space and the devices that watch it; None where there is no such space."""
+    rows = (
+        await session.execute(
+            text(
+                "select s.facility_id, f.operator_id, d.id, p.hold_off_s, w.keep_alive from space s"
+                " join facility f on f.id = s.facility_id left join device d on d.space_id = s.id"
+                " left join device_profile p on (p.vendor, p.model, p.firmware_line)"
+                " = (d.vendor, d.model, d.firmware_line) left join device_watch w on w.device_id = d.id"
+                " where s.id = :id"
+            ),
+            {"id": space_id},
+        )
+    ).all()
+    if not rows:
+        return None
+    watchers = [
+        Watcher(device, HOLD_OFF if hold_off is None else timedelta(seconds=hold_off), keep_alive)
+        for _, _, device, hold_off, keep_alive in rows
+        if device is not None
+    ]
+    return SpacePlace(rows[0].facility_id, rows[0].operator_id, watchers)
+
+
+class DeviceName(NamedTuple):
+    """What people call a device, and whose facility it is at."""
+
+    external_id: str
+    facility_id: UUID
+    facility_code: str
+    operator_id: UUID
+    space_number: str | None
+
+
+async def device_names(session: AsyncSession, device_ids: Collection[UUID]) -> dict[UUID, DeviceName]:
+    """The names of those devices that exist."""
+    rows = await session.execute(
+        text(
+            "select d.id, d.external_id, f.id, f.code, f.operator_id, s.number from device d"
+            " join facility f on f.id = d.facility_id left join space s on s.id = d.space_id"
+            " where d.id = any(:ids)"
+        ),
+        {"ids": list(device_ids)},
+    )
+    return {device: DeviceName(*name) for device, *name in rows}
+
+
+async def facilities_of(session: AsyncSession, operator_id: UUID) -> list[UUID]:
+    """The facilities that an operator runs."""
+    rows = await session.scalars(select(Facility.id).where(Facility.operator_id == operator_id))
+    return list(rows)
 
 
 async def list_devices(
@@ -251,6 +337,26 @@ async def _import_devices(session: AsyncSession, batch: RegistryBatch, facilitie
     await outbox.add_many(session, DEVICES_CHANGED, [("import", {"ids": chunk}) for chunk in chunks])
 
 
+async def _import_profiles(session: AsyncSession, batch: RegistryBatch) -> None:
+    errors = [
+        {"part": "profiles", "row": index + 1, "field": "battery_full_v", "reason": reason, "value": p.model}
+        for index, p in enumerate(batch.profiles)
+        if (reason := _battery_error(p.battery_full_v, p.battery_empty_v))
+    ]
+    if errors:
+        raise ImportRefused(errors=errors)
+    rows = [msgspec.structs.asdict(profile) for profile in batch.profiles]
+    await _upsert(session, DeviceProfile, ["vendor", "model", "firmware_line"], rows)
+
+
+def _battery_error(full_v: float | None, empty_v: float | None) -> str:
+    if (full_v is None) != (empty_v is None):
+        return "give both battery_full_v and battery_empty_v, or neither"
+    if full_v is not None and empty_v is not None and not full_v > empty_v:
+        return "must be above battery_empty_v"
+    return ""
+
+
 async def _devices_to_announce(session: AsyncSession, batch: RegistryBatch) -> list[str]:
     codes = [f.code for f in batch.facilities]
     named = select(Device.id).where(Device.external_id.in_([d.external_id for d in batch.devices]))
@@ -272,7 +378,7 @@ async def _upsert(
     changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
     await session.execute(
         statement.on_conflict_do_update(index_elements=list(key), set_=changed),
-        [{"id": new_id(), **row} for row in rows],
+        [{"id": new_id(), **row} if "id" in table.__table__.c else row for row in rows],
     )
 
 

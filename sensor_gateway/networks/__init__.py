@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sensor_gateway.networks import chirpstack, the_things_stack
+from sensor_gateway.networks import chirpstack, nb_iot, the_things_stack
 from sensor_gateway.networks.base import MalformedMessage, Parser, Uplink
 
 __all__ = ["PARSERS", "MalformedMessage", "Parser", "Uplink", "network_of_topic"]
 
-PARSERS: dict[str, Parser] = {"chirpstack": chirpstack.parse, "the-things-stack": the_things_stack.parse}
+PARSERS: dict[str, Parser] = {
+    "chirpstack": chirpstack.parse,
+    "the-things-stack": the_things_stack.parse,
+    "nb-iot": nb_iot.parse,
+}
 """By the name of the source."""
 
 

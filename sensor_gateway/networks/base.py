@@ -24,6 +24,7 @@ class Uplink(msgspec.Struct, frozen=True):
     """A frame as it left the device. `time` is the network server's, aware."""
 
     dev_eui: str
+    """Or another name that the device is registered by, such as its IMEI."""
     f_port: int
     f_cnt: int
     data: bytes

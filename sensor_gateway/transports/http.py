@@ -34,6 +34,7 @@ from sensor_gateway.pull.health import SourceHealth
 from sensor_gateway.records import GateEvent, Record, Sighting
 from sensor_gateway.sealing import PlateVault
 from sensor_gateway.transports.rows import AnyRequest, all_or_none, own_device, parse_rows, source_of
+from sensor_gateway.transports.signed import signed_once
 
 MAX_BODY = 1_000_000
 
@@ -61,12 +62,25 @@ async def things_stack_uplink(request: AnyRequest, state: State) -> Accepted:
     return await _take_uplink(request, state, "the-things-stack", used=True)
 
 
+@post("/v1/uplinks/nb-iot", status_code=202)
+async def nb_iot_uplink(request: AnyRequest, state: State) -> Accepted:
+    """NB-IoT platforms' pushes, signed: see `networks.nb_iot`."""
+    body = await request.body()
+    async with signed_once(request, state, body):
+        return await _store_uplink(request, state, "nb-iot", body)
+
+
 async def _take_uplink(request: AnyRequest, state: State, network: str, *, used: bool) -> Accepted:
     await source_of(request, state, "uplinks")
     body = await request.body()
+    if used:
+        return await _store_uplink(request, state, network, body)
     _check_json(body)
-    if not used:
-        return Accepted(0)
+    return Accepted(0)
+
+
+async def _store_uplink(request: AnyRequest, state: State, network: str, body: bytes) -> Accepted:
+    _check_json(body)
     with state.pressure.admit(1):
         (outcome,) = await state.intake.take([Message(network, "http", request.url.path, body)])
     if outcome.refused is not None:
@@ -205,6 +219,7 @@ def create_intake_app(
         route_handlers=[
             chirpstack_uplink,
             things_stack_uplink,
+            nb_iot_uplink,
             observations,
             gate_events,
             corrections,

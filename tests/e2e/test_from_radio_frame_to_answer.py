@@ -264,7 +264,7 @@ def test_paging_reaches_every_facility_once(api: httpx.Client) -> None:
 
 def test_a_count_is_moved_on_by_who_passes_the_gate(platform: Platform, api: httpx.Client) -> None:
     """A full count, then entries, an exit and a correction, each through its own door of the intake."""
-    code = "wx-public-041"
+    code = "wx-public-050"
     keys = platform.running["api_keys"]
     now = datetime.now(UTC)
     gate = f"{code}-counter"
@@ -290,3 +290,32 @@ def test_a_count_is_moved_on_by_who_passes_the_gate(platform: Platform, api: htt
     void = {"record_id": "e2e-c", "corrects": "e2e-2", "stated_at": now.isoformat(), "void": True}
     send("corrections", "gates", [void])
     free(30)
+
+
+def test_staff_see_device_health_and_state_findings(
+    platform: Platform, administrator: httpx.Client, api: httpx.Client
+) -> None:
+    """By HTTP: a finding is compared and checked, the lists answer, and drivers see none of it."""
+    device = devices_of(administrator, "dq-street-014")[0]
+    client = connect(platform.running["mqtt_url"], "test-finding")
+    publish(client, [frame(device, True, 1, datetime.now(UTC) - timedelta(minutes=1))])
+    spaces = "/v1/facilities/dq-street-014/spaces"
+    space = eventually(
+        "the occupied space",
+        lambda: [s for s in administrator.get(spaces).json()["items"] if s["occupied"]],
+    )[0]["id"]
+    finding = administrator.post("/v1/findings", json={"space_id": space, "occupied": False})
+    assert (finding.status_code, finding.json()["agrees"]) == (201, False)
+    check = finding.json()["check_id"]
+    assert check in [c["id"] for c in administrator.get("/v1/operations/checks").json()["items"]]
+    closing = {"outcome": "person_wrong", "note": "泊位里有车"}
+    closed = administrator.post(f"/v1/operations/checks/{check}/close", json=closing)
+    assert (closed.status_code, closed.json()["outcome"]) == (200, "person_wrong")
+    again = administrator.post(f"/v1/operations/checks/{check}/close", json=closing)
+    assert (again.status_code, again.json()["type"].rpartition(":")[2]) == (409, "check-closed")
+    assert administrator.get("/v1/operations/faults?condition=silent").status_code == 200
+    assert "chirpstack" in [s["source"] for s in administrator.get("/v1/operations/sources").json()]
+    with httpx.Client(base_url=platform.running["api_url"], trust_env=False) as stranger:
+        assert stranger.get("/v1/operations/faults").status_code == 401
+    client.disconnect()
+    client.loop_stop()

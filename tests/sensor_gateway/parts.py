@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
@@ -48,13 +48,19 @@ def frame(sensor: int, f_cnt: int) -> Frame:
 
 
 async def mqtt_intake(
-    redis: Redis, url: str, *, group: str = "", pressure: Pressure | None = None, publisher: Publisher | None = None
+    redis: Redis,
+    url: str,
+    *,
+    client_id: str = "",
+    group: str = "",
+    pressure: Pressure | None = None,
+    publisher: Publisher | None = None,
 ) -> MqttIntake:
     """An intake with a session of its own on the broker."""
     directory = DirectoryFollower(redis)
     await directory.load()
     intake = Intake(directory, publisher or Publisher(redis, 1))
-    return MqttIntake(url, f"test-{uuid4()}", group, intake, pressure or Pressure())
+    return MqttIntake(url, client_id or f"test-{uuid4()}", group, intake, pressure or Pressure())
 
 
 @contextlib.asynccontextmanager
@@ -71,6 +77,13 @@ async def running(intake: MqttIntake, *, subscribed: bool = True) -> AsyncIterat
             async with intake.idle:  # the batch in hand is stored and acknowledged first
                 task.cancel()
             await asyncio.wait([task])
+
+
+async def until(looked_for: Callable[[], object]) -> None:
+    """Return as soon as it is so; for what has no event of its own."""
+    async with asyncio.timeout(IN_TIME):
+        while not looked_for():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def on_the_stream(redis: Redis, count: int) -> list[Observation]:
@@ -90,7 +103,9 @@ class Sender:
 
     def __init__(self, url: str) -> None:
         at = urlsplit(url)
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, f"sender-{uuid4()}", protocol=paho.MQTTv5)
+        self._client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, f"sender-{uuid4()}", protocol=paho.MQTTv5
+        )
         self._client.max_inflight_messages_set(0)
         self._client.username_pw_set(unquote(at.username or ""), unquote(at.password or ""))
         self._client.connect(at.hostname or "", at.port or 1883)

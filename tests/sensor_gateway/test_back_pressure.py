@@ -27,6 +27,7 @@ from tests.sensor_gateway.parts import (
     on_the_stream,
     register,
     running,
+    until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -72,9 +73,7 @@ async def test_redis_is_watched(redis: Redis) -> None:
     pressure = Pressure(redis_bytes=1)
     watching = asyncio.create_task(pressure.watch(redis))
     try:
-        async with asyncio.timeout(IN_TIME):
-            while not pressure.high:
-                await asyncio.sleep(0.01)
+        await until(lambda: pressure.high)
     finally:
         watching.cancel()
 

@@ -23,7 +23,6 @@ from sensor_gateway.directory import (
     encode_entry,
 )
 from sensor_gateway.follower import DirectoryFollower
-from sensor_gateway.intake import Intake
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.publish import Publisher
 from sensor_gateway.transports.http import create_intake_app

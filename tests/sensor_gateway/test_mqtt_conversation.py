@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.sensor_gateway.parts import (
     on_the_stream,
     register,
     running,
+    until,
 )
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +74,7 @@ async def read_in_pieces(pieces: Sequence[bytes]) -> tuple[list[Any], type[Excep
 
 def cut(stream: bytes, places: Sequence[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 @given(sent=st.lists(packets, max_size=8), places=st.lists(st.integers(0, 5_000), max_size=12))
@@ -89,9 +91,13 @@ def test_what_is_not_mqtt_is_an_error_and_nothing_worse(pieces: list[bytes]) -> 
 
 async def said(logs: Sequence[Any], times: int) -> list[str]:
     """Why there was no conversation, once it has been reported so many times."""
-    async with asyncio.timeout(IN_TIME):
-        while len(reasons := [log["error"] for log in logs if "no conversation" in log["event"]]) < times:
-            await asyncio.sleep(0.01)
+    reasons: list[str] = []
+
+    def enough() -> bool:
+        reasons[:] = [log["error"] for log in logs if "no conversation" in log["event"]]
+        return len(reasons) >= times
+
+    await until(enough)
     return reasons
 
 
@@ -113,7 +119,7 @@ class Broker:
 
     async def __aenter__(self) -> Broker:
         self._server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
-        self.url = "mqtt://127.0.0.1:{}".format(self._server.sockets[0].getsockname()[1])
+        self.url = f"mqtt://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -156,7 +162,7 @@ async def test_an_odd_answer_is_reported_and_tried_again(redis: Redis, answer: b
         with capture_logs() as logs:
             async with running(intake, subscribed=False):
                 reasons = await said(logs, times=2)
-    assert all(reason in said for said in reasons)
+    assert all(reason in reported for reported in reasons)
 
 
 @pytest.mark.stack
@@ -191,9 +197,7 @@ async def test_a_broker_that_comes_back_is_spoken_to_again(redis: Redis, mortal:
     intake = await mqtt_intake(redis, mortal.mqtt_url)
     async with running(intake) as task:
         await asyncio.to_thread(mortal.kill, "mosquitto")
-        async with asyncio.timeout(IN_TIME):
-            while intake.subscribed.is_set():
-                await asyncio.sleep(0.01)
+        await until(lambda: not intake.subscribed.is_set())
         await asyncio.to_thread(mortal.revive, "mosquitto")
         async with asyncio.timeout(IN_TIME):
             await intake.subscribed.wait()

@@ -20,7 +20,7 @@ from sensor_gateway.intake import Intake, Message
 from sensor_gateway.observation import BODY_FIELD, Kind, Observation, decode, streams
 from sensor_gateway.publish import Publisher, StorageUnavailable
 from sensor_gateway.spool import Spool
-from tests.sensor_gateway.parts import IN_TIME, frame, register
+from tests.sensor_gateway.parts import frame, register, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -63,9 +63,7 @@ async def giving_back(publisher: Publisher) -> AsyncIterator[None]:
 
 
 async def empty(spool: Spool) -> None:
-    async with asyncio.timeout(IN_TIME):
-        while spool.waiting_bytes:
-            await asyncio.sleep(0.01)
+    await until(lambda: not spool.waiting_bytes)
 
 
 def round_of_all(number: int) -> list[Observation]:

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ async def test_as_many_are_given_back_at_a_time_as_make_up_the_size_asked_for(tm
     await keep(spool, range(10))
     size = spool.waiting_bytes // 10
     for most_bytes, batches in ((1, 1), (size, 1), (size + 1, 2), (LIMIT, 10)):
-        assert await spool.oldest(most_bytes) == (sum(map(batch, range(batches)), []), batches * size)
+        assert await spool.oldest(most_bytes) == ([*chain(*map(batch, range(batches)))], batches * size)
 
 
 async def test_segments_follow_each_other_and_go_when_they_are_done(tmp_path: Path) -> None:
@@ -138,9 +139,7 @@ async def test_a_torn_last_record_is_cut_and_what_follows_is_read(
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_a_record_gone_bad_is_passed_over_and_its_segment_kept(
-    tmp_path: Path, restarted: bool
-) -> None:
+async def test_a_record_gone_bad_is_passed_over_and_its_segment_kept(tmp_path: Path, restarted: bool) -> None:
     spool = Spool(tmp_path, LIMIT)
     await keep(spool, range(3))
     (segment,) = segments(tmp_path)
@@ -271,7 +270,7 @@ deeds = st.lists(
 
 @given(deeds=deeds)
 @settings(max_examples=60, deadline=None)
-def test_whatever_happens_every_acknowledged_batch_comes_back_in_order(deeds: list[int | bytes | str]) -> None:
+def test_whatever_happens_acknowledged_batches_come_back_in_order(deeds: list[int | bytes | str]) -> None:
     async def live() -> Life:
         life = Life(Path(folder))
         for deed in deeds:

@@ -1,0 +1,66 @@
+"""Whether a device was right, by what people found and by what the check of a disagreement showed.
+
+A disagreement counts against the sensor until its check says otherwise: `person_wrong` counts for it,
+`moved_meanwhile` counts for neither, and what was found before a device was `replaced` says nothing of it.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+_JUDGED = """
+    select f.device_id, f.facility_id, f.found_at, f.id,
+        case when f.agrees or c.outcome = 'person_wrong' then true
+            when c.outcome = 'moved_meanwhile' then null else false end as was_right
+    from finding f left join sensor_check c on c.id = f.check_id
+    where f.agrees is not null and f.found_at > coalesce(
+        (select max(r.closed_at) from sensor_check r
+            where r.device_id = f.device_id and r.outcome = 'replaced'), '-infinity')
+"""
+
+
+async def last_judgements(session: AsyncSession, count: int) -> dict[UUID, tuple[UUID, list[bool]]]:
+    """Of devices that were found wrong: facility, and the last `count` judgements, newest first."""
+    rows = await session.execute(
+        text(
+            f"with judged as ({_JUDGED}), numbered as (select *, row_number() over"
+            " (partition by device_id order by found_at desc, id desc) as place"
+            " from judged where was_right is not null)"
+            " select device_id, min(cast(facility_id as text)),"
+            " array_agg(was_right order by found_at desc, id desc)"
+            " from numbered where place <= :count group by device_id having not bool_and(was_right)"
+        ),
+        {"count": count},
+    )
+    return {device: (UUID(facility), list(right)) for device, facility, right in rows}
+
+
+async def counts_of(session: AsyncSession, device_id: UUID) -> tuple[int, int]:
+    """How often a device was right and wrong."""
+    row = (
+        await session.execute(
+            text(
+                f"select count(*) filter (where was_right), count(*) filter (where not was_right)"
+                f" from ({_JUDGED} and f.device_id = :device) j"
+            ),
+            {"device": device_id},
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+async def by_month(session: AsyncSession, device_id: UUID) -> list[tuple[str, int, int]]:
+    """(month of the city's calendar, right, judged), newest first."""
+    rows = await session.execute(
+        text(
+            "select to_char(found_at at time zone 'Asia/Shanghai', 'YYYY-MM') as month,"
+            " count(*) filter (where was_right), count(*) from"
+            f" ({_JUDGED} and f.device_id = :device) j where was_right is not null"
+            " group by 1 order by 1 desc"
+        ),
+        {"device": device_id},
+    )
+    return [(month, int(right), int(total)) for month, right, total in rows]
