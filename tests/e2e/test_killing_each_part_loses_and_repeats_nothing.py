@@ -74,7 +74,7 @@ def recorded(platform: Platform, since: datetime) -> tuple[int, int]:
     return int(found[0]), int(found[1])
 
 
-def _spooled(platform: Platform) -> float:
+def spooled(platform: Platform) -> float:
     """Bytes that wait on the gateway's disk; -1 while it does not answer."""
     try:
         with httpx.Client(trust_env=False) as client:
@@ -94,16 +94,16 @@ def test_killing_each_part_loses_and_repeats_nothing(durable: Platform) -> None:
         load.portion()
         durable.spawn(process)
 
-    eventually("the gateway back", lambda: _spooled(durable) == 0)
+    eventually("the gateway back", lambda: spooled(durable) == 0)
     load.portion()
     servers.kill("redis")
     load.portion()
-    eventually("observations on the gateway's disk", lambda: _spooled(durable) > 0)
+    eventually("observations on the gateway's disk", lambda: spooled(durable) > 0)
     durable.kill("gateway")  # with a spool on its disk, and Redis still away
     load.portion()
     durable.spawn("gateway")
     servers.revive("redis")
-    eventually("the spool given back", lambda: _spooled(durable) == 0)
+    eventually("the spool given back", lambda: spooled(durable) == 0)
 
     load.portion()
     servers.kill("postgres")
