@@ -124,7 +124,7 @@ class Worker:
             group.create_task(self._upkeep())
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
-            for name, every_s, job in [*JOBS, ("certainty", 60, sure)]:
+            for name, every_s, job in [*JOBS, ("certainty", 20, sure)]:
                 group.create_task(self._repeat(name, every_s, job))
 
     async def _prepare(self) -> None:

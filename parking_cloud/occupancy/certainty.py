@@ -1,6 +1,6 @@
 """How sure each facility's numbers are: what people found of its devices, and how old its statements are.
 
-Per facility the sums stand in `facility_state`, written by the worker every minute: so a reader pays
+Per facility the sums stand in `facility_state`, written by the worker every 20 seconds: so a reader pays
 nothing for them. Between two runs they are carried on by their age (rules.carried_on).
 """
 

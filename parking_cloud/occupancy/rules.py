@@ -78,7 +78,7 @@ def certainty(accuracy: float, age: timedelta, limit: timedelta, *, doubted: boo
 def carried_on(certain: float | None, summed_at: datetime | None, now: datetime, limit: timedelta) -> float:
     """A sum of certainties at a later time, with nothing heard since: what halves in each part halves whole.
 
-    (But for what has become stale since; the sum is made every minute.)
+    (But for what has become stale since; the sum is made every 20 seconds.)
     """
     if certain is None or summed_at is None or now <= summed_at:
         return certain or 0.0

@@ -24,7 +24,7 @@ class FacilityNow(msgspec.Struct, kw_only=True):
 
     `known`: spaces of which a statement is fresh and no fault of the device puts it in doubt; of a counted
     facility its capacity while the count is fresh. `certainty`, 0..1: how likely a space's state is known
-    and right, on average over the capacity (occupancy/rules.py; both are made anew every minute).
+    and right, on average over the capacity (occupancy/rules.py; both are made anew every 20 s).
     """
 
     id: UUID
