@@ -91,7 +91,7 @@ def _highest_rate(flood: Flood, recorded: Recorded) -> float:
         if flood.sent - recorded.count() < _AHEAD:
             flood.send(2_000)
         else:
-            time.sleep(0.02)
+            time.sleep(0.1)  # to ask more often would itself cost the worker some of its time
     return (recorded.count() - first) / elapsed
 
 

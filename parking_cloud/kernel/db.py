@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, Text, Uuid, text
+from psycopg.types.array import ListBinaryDumper
+from sqlalchemy import DateTime, MetaData, Text, Uuid, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -40,8 +41,8 @@ class Base(DeclarativeBase):
 
 
 def make_engine(settings: Settings) -> AsyncEngine:
-    """An engine whose connections speak UTC."""
-    return create_async_engine(
+    """An engine whose connections speak UTC, and send arrays in binary."""
+    engine = create_async_engine(
         settings.sqlalchemy_url,
         pool_size=settings.database_pool,
         max_overflow=settings.database_pool,
@@ -49,6 +50,13 @@ def make_engine(settings: Settings) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"options": "-c timezone=UTC"},
     )
+    event.listen(engine.sync_engine, "connect", _send_arrays_in_binary)
+    return engine
+
+
+def _send_arrays_in_binary(connection: Any, _: object) -> None:
+    """Batches travel as arrays, and as text they cost more than all the rest: 15 times as much for times."""
+    connection.driver_connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def make_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
