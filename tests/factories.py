@@ -84,7 +84,7 @@ def observed(
     **more: Any,
 ) -> Observation:
     """An observation of a device row."""
-    body = f"{occupied}{free}".encode()
+    body = f"{occupied} {free} {sorted(more.items())}".encode()
     id_ = statement_id(device.id, at, body) if frame is None else frame_id(device.id, "", frame, 1, body)
     return Observation(
         id=id_,

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.occupancy.rules import passed
+from parking_cloud.occupancy.space_states import ensure_facilities
 from parking_cloud.registry.service import capacities, counter_directions
 
 FACILITY_COUNTED = "occupancy.counted"
@@ -41,8 +42,18 @@ async def bases(session: AsyncSession, facilities: Collection[UUID]) -> dict[UUI
 
 
 async def recount(session: AsyncSession, facilities: Collection[UUID], passages: Mapping[UUID, Net]) -> None:
-    """Show these facilities' newest counts, moved on by `passages` and by what their counters tell."""
+    """Show these facilities' newest counts, moved on by `passages` and by what their counters tell.
+
+    Of one that was never counted in full it is only noted that passages are known: a count that comes late
+    has to be moved on by them.
+    """
+    await ensure_facilities(session, sorted(facilities))
     since = await bases(session, facilities)
+    uncounted = [facility for facility in facilities if facility not in since]
+    if uncounted:
+        await session.execute(
+            text("update facility_state set net_since = 0 where facility_id = any(:ids)"), {"ids": uncounted}
+        )
     told = {facility: await counted_between(session, facility, at, None) for facility, at in since.items()}
     rows = []
     for facility in since:

@@ -6,6 +6,7 @@ The tables end the same for every order of arrival.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,19 +17,17 @@ from parking_cloud.occupancy.space_states import ensure_facilities, move_spaces
 from parking_cloud.registry.service import Place, places_of_devices_at
 from sensor_gateway.observation import Kind, Observation
 
-_REPLAYED = 200
-"""Rows of a device that are read again to build its state from nothing."""
 
-
-def newest(observations: Iterable[Observation], key: Callable[[Observation], object]) -> list[Observation]:
-    """The latest observation of each key, by (observed_at, id): the same for every order of arrival."""
-    latest: dict[object, Observation] = {}
-    for observation in observations:
-        name = key(observation)
-        held = latest.get(name)
-        if held is None or (held.observed_at, held.id) < (observation.observed_at, observation.id):
-            latest[name] = observation
-    return list(latest.values())
+def newest(
+    observations: Iterable[Observation], key: Callable[[Observation], UUID], tie: str = "id"
+) -> dict[UUID, Observation]:
+    """The latest observation of each key, by (observed_at, `tie`): the same for every order of arrival."""
+    latest: dict[UUID, Observation] = {}
+    for o in observations:
+        held = latest.get(key(o))
+        if held is None or (held.observed_at, getattr(held, tie)) < (o.observed_at, getattr(o, tie)):
+            latest[key(o)] = o
+    return latest
 
 
 async def move(
@@ -41,33 +40,25 @@ async def move(
 
     `moved` are rows whose time became earlier: their states are worked out from the history.
     """
-    frames: Collection[Observation] = fresh
-    if moved:
-        devices = {o.device_id for o in moved}
-        await session.execute(
-            text("delete from device_state where device_id = any(:ids)"), {"ids": list(devices)}
-        )
-        frames = [*fresh, *await _newest_rows(session, devices)]
-    await _move_devices(session, frames)
+    await _take_devices_back(session, moved)
+    await _move_devices(session, fresh)
     again = {o.space_id for o in moved if o.space_id}
     facilities = await move_spaces(session, fresh, again, places)
     counts = [o for o in fresh if o.free is not None]
-    recounted = {o.facility_id for o in moved if o.free is not None}
-    await _move_counts(session, counts, recounted)
-    return facilities | recounted | {o.facility_id for o in counts}
+    moved_counts = [o for o in moved if o.free is not None]
+    await _move_counts(session, [*counts, *await _take_counts_back(session, moved_counts)])
+    return facilities | {o.facility_id for o in [*counts, *moved_counts]}
 
 
-async def _newest_rows(
-    session: AsyncSession, devices: Collection[UUID], *, counts_only: bool = False
-) -> list[Observation]:
-    """The newest rows of devices, or the newest count of each."""
-    which, limit = ("and free is not null", 1) if counts_only else ("", _REPLAYED)
+async def _rows_since(session: AsyncSession, since: Mapping[UUID, datetime]) -> list[Observation]:
+    """What the history has of devices, each from a time of its own on."""
     rows = await session.execute(
         text(
-            "select o.* from unnest(cast(:devices as uuid[])) as d(id), lateral (select * from observation"
-            f" where device_id = d.id {which} order by observed_at desc, id desc limit :limit) o"
+            "select o.* from unnest(cast(:devices as uuid[]), cast(:times as timestamptz[])) as d(id, at)"
+            " join observation o on o.device_id = d.id and o.observed_at >= d.at"
+            " and o.observed_at >= :first"  # the same bound over all: days before it are not looked at
         ),
-        {"devices": list(devices), "limit": limit},
+        {"devices": list(since), "times": list(since.values()), "first": min(since.values())},
     )
     return [
         Observation(
@@ -87,11 +78,46 @@ async def _newest_rows(
     ]
 
 
+def _earliest(moved: Iterable[Observation], key: Callable[[Observation], UUID]) -> dict[UUID, datetime]:
+    earliest: dict[UUID, datetime] = {}
+    for o in moved:
+        earliest[key(o)] = min(earliest.get(key(o), o.observed_at), o.observed_at)
+    return earliest
+
+
+async def _take_devices_back(session: AsyncSession, moved: Collection[Observation]) -> None:
+    """Where a device's newest row has become an earlier one: its state from the rows since then.
+
+    The moved row is among them, so whatever the state had of it is found there; what else it has stays.
+    """
+    if not moved:
+        return
+    rows = await _rows_since(session, _earliest(moved, _device))
+    latest, volts, degrees = _latest(rows)
+    await session.execute(
+        text(
+            """
+            update device_state s set observed_at = n.at, observation_id = n.id, received_at = n.received,
+                frame_counter = n.frame,
+                battery_v = case when n.v_at is null then s.battery_v else n.v end,
+                battery_at = coalesce(n.v_at, s.battery_at),
+                temperature_c = case when n.c_at is null then s.temperature_c else n.c end,
+                temperature_at = coalesce(n.c_at, s.temperature_at)
+            from unnest(cast(:devices as uuid[]), cast(:times as timestamptz[]), cast(:ids as uuid[]),
+                cast(:received as timestamptz[]), cast(:frames as bigint[]),
+                cast(:volts as float8[]), cast(:volts_at as timestamptz[]),
+                cast(:degrees as float8[]), cast(:degrees_at as timestamptz[]))
+                as n(device_id, at, id, received, frame, v, v_at, c, c_at)
+            where s.device_id = n.device_id
+            """
+        ),
+        _columns(latest, volts, degrees),
+    )
+
+
 async def _move_devices(session: AsyncSession, fresh: Collection[Observation]) -> None:
     """Each device to its newest frame, and each of its readings to the newest frame that had it."""
-    volts = {o.device_id: o for o in newest((o for o in fresh if o.battery_v is not None), _device)}
-    degrees = {o.device_id: o for o in newest((o for o in fresh if o.temperature_c is not None), _device)}
-    latest = newest(fresh, _device)
+    latest, volts, degrees = _latest(fresh)
     await session.execute(
         text(
             """
@@ -120,46 +146,68 @@ async def _move_devices(session: AsyncSession, fresh: Collection[Observation]) -
                      order by n.at desc nulls last, n.v desc limit 1)
             """
         ),
-        {
-            "devices": [o.device_id for o in latest],
-            "times": [o.observed_at for o in latest],
-            "ids": [o.id for o in latest],
-            "received": [o.received_at for o in latest],
-            "frames": [o.frame_counter for o in latest],
-            "volts": [_of(volts, o, "battery_v") for o in latest],
-            "volts_at": [_of(volts, o, "observed_at") for o in latest],
-            "degrees": [_of(degrees, o, "temperature_c") for o in latest],
-            "degrees_at": [_of(degrees, o, "observed_at") for o in latest],
-        },
+        _columns(latest, volts, degrees),
     )
+
+
+Newest = dict[UUID, Observation]
+
+
+def _latest(observations: Collection[Observation]) -> tuple[Newest, Newest, Newest]:
+    """By device: the newest row, the newest with a voltage and the newest with a temperature."""
+    return (
+        newest(observations, _device),
+        newest((o for o in observations if o.battery_v is not None), _device, "battery_v"),
+        newest((o for o in observations if o.temperature_c is not None), _device, "temperature_c"),
+    )
+
+
+def _columns(latest: Newest, volts: Newest, degrees: Newest) -> dict[str, list[Any]]:
+    devices = list(latest)
+    return {
+        "devices": devices,
+        "times": [latest[d].observed_at for d in devices],
+        "ids": [latest[d].id for d in devices],
+        "received": [latest[d].received_at for d in devices],
+        "frames": [latest[d].frame_counter for d in devices],
+        "volts": [volts[d].battery_v if d in volts else None for d in devices],
+        "volts_at": [volts[d].observed_at if d in volts else None for d in devices],
+        "degrees": [degrees[d].temperature_c if d in degrees else None for d in devices],
+        "degrees_at": [degrees[d].observed_at if d in degrees else None for d in devices],
+    }
 
 
 def _device(o: Observation) -> UUID:
     return o.device_id
 
 
-def _of(readings: dict[UUID, Observation], o: Observation, field: str) -> Any:
-    reading = readings.get(o.device_id)
-    return None if reading is None else getattr(reading, field)
+async def _take_counts_back(session: AsyncSession, moved: Collection[Observation]) -> Collection[Observation]:
+    """Where a facility's newest count has become an earlier one: forget it; the counts to judge again."""
+    if not moved:
+        return []
+    earliest = _earliest(moved, lambda o: o.facility_id)
+    await ensure_facilities(session, sorted(earliest))
+    await session.execute(
+        text(
+            "update facility_state set reported_free = null, reported_at = null, reported_by = null"
+            " where facility_id = any(:ids)"
+        ),
+        {"ids": list(earliest)},
+    )
+    counters = {
+        device: earliest[place.facility_id]
+        for device, place in (await places_of_devices_at(session, earliest)).items()
+        if place.space_id is None
+    }
+    return [o for o in await _rows_since(session, counters) if o.free is not None]
 
 
-async def _move_counts(session: AsyncSession, counts: Collection[Observation], again: set[UUID]) -> None:
-    """Each facility to the newest count reported for it; those in `again` from their counters' history."""
-    if again:
-        await ensure_facilities(session, sorted({o.facility_id for o in counts} | again))
-        await session.execute(
-            text(
-                "update facility_state set reported_free = null, reported_at = null, reported_by = null"
-                " where facility_id = any(:ids)"
-            ),
-            {"ids": list(again)},
-        )
-        counters = [d for d, p in (await places_of_devices_at(session, again)).items() if p.space_id is None]
-        counts = [*counts, *await _newest_rows(session, counters, counts_only=True)]
-    latest = newest(counts, lambda o: o.facility_id)
+async def _move_counts(session: AsyncSession, counts: Collection[Observation]) -> None:
+    """Each facility to the newest count reported for it."""
+    latest = [o for _, o in sorted(newest(counts, lambda o: o.facility_id).items())]
     if not latest:
         return
-    await ensure_facilities(session, sorted(o.facility_id for o in latest))
+    await ensure_facilities(session, [o.facility_id for o in latest])
     await session.execute(
         text(
             """
