@@ -21,14 +21,13 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud import metrics
 from parking_cloud.kernel.db import transaction
-from sensor_gateway.observation import DEAD_LETTER_STREAM
+from sensor_gateway.observation import DEAD_LETTER_STREAM, DEAD_LETTERS_KEPT
 from sensor_gateway.streams import Entry, entries_of
 
 GROUP = "projector"
 _CLAIM_IDLE_MS = 30_000
 _ENTRIES = 200
 """Entries read at a time; each holds what one gateway took in at once for the shard."""
-_DEAD_LETTERS_KEPT = 100_000
 
 # COPY runs on the driver itself, so its errors come without SQLAlchemy's wrapping.
 _COLLISIONS = (IntegrityError, psycopg.IntegrityError)
@@ -223,4 +222,4 @@ class StreamProjector(Generic[Item]):
             "origin": self._stream,
             "raw": raw,
         }
-        pipeline.xadd(DEAD_LETTER_STREAM, fields, maxlen=_DEAD_LETTERS_KEPT, approximate=True)
+        pipeline.xadd(DEAD_LETTER_STREAM, fields, maxlen=DEAD_LETTERS_KEPT, approximate=True)

@@ -22,7 +22,7 @@ from sensor_gateway.pull import MappingError, Poller, load_sources
 from sensor_gateway.pull.intake import PullIntake
 from sensor_gateway.sealing import PlateVault, VaultError
 from sensor_gateway.settings import Settings, SettingsError, load_settings
-from sensor_gateway.spool import Spool
+from sensor_gateway.spool import Spool, SpoolTaken, own
 from sensor_gateway.streams import connect
 from sensor_gateway.transports.http import create_intake_app
 from sensor_gateway.transports.mqtt import MqttIntake
@@ -38,6 +38,7 @@ async def serve(settings: Settings) -> None:
     redis = connect(settings.redis_url)
     directory = DirectoryFollower(redis)
     await _load_patiently(directory)
+    owned = own(Path(settings.spool_folder)) if settings.spool_folder else None
     publisher = Publisher(redis, settings.stream_shards, _spool(settings))
     pressure = Pressure(redis_bytes=settings.redis_memory_mb * _MB)
     mqtt = MqttIntake(
@@ -70,7 +71,7 @@ async def serve(settings: Settings) -> None:
             lifespan="on",
         )
     )
-    deeds = [directory.follow(), publisher.drain_spool(), pressure.watch(redis), poller.run()]
+    deeds = [directory.follow(), publisher.drain_spool(pressure.eased), pressure.watch(redis), poller.run()]
     tasks = [asyncio.create_task(deed) for deed in deeds]
     if settings.mqtt_url:
         tasks.append(asyncio.create_task(mqtt.run()))
@@ -87,6 +88,8 @@ async def serve(settings: Settings) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await redis.aclose()
+    if owned is not None:
+        owned.close()
     if failures:
         raise RuntimeError("an intake task ended") from failures[0]
 
@@ -169,7 +172,7 @@ def main() -> None:
 
     try:
         uvloop.run(serve(settings))
-    except (MappingError, VaultError) as error:
+    except (MappingError, SpoolTaken, VaultError) as error:
         sys.exit(f"gateway: {error}")
 
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import msgspec
 from redis.asyncio import Redis
 
+from sensor_gateway.directory import SourceEntry
 from sensor_gateway.follower import DirectoryFollower
-from sensor_gateway.intake import Intake, Message, utc_now
-from sensor_gateway.networks import PARSERS
+from sensor_gateway.intake import Intake, Message
+from sensor_gateway.networks import network_of_path, network_of_topic
 from sensor_gateway.observation import DEAD_LETTER_STREAM, STREAM_PREFIX, DeadLetter, Observation
-from sensor_gateway.pipeline import Statement
 from sensor_gateway.publish import Publisher, dead_letter_of
-from sensor_gateway.pull.intake import judge_statement
 from sensor_gateway.records import RECORDS_PREFIX, Record
 from sensor_gateway.streams import newest_id, read_newest, read_range
 
@@ -80,17 +79,16 @@ async def replay(redis: Redis, directory: DirectoryFollower, publisher: Publishe
 async def _again(
     letter: DeadLetter, intake: Intake, directory: DirectoryFollower
 ) -> Observation | Record | None:
-    """What a letter becomes this time; None where it still becomes nothing."""
-    if letter.source in PARSERS:
-        message = Message(letter.source, letter.transport, letter.origin, letter.raw)
-        (outcome,) = await intake.judge([message], utc_now())
-        return outcome.observation
+    """What a letter becomes this time, as of when it came; None where it still becomes nothing."""
+    if letter.transport == "mqtt":
+        message = Message(network_of_topic(letter.origin), "mqtt", letter.origin, letter.raw)
+        return (await intake.judge([message], letter.received_at))[0].observation
+    if letter.transport == "http":
+        keys = directory.keys_of(letter.source)
+        sender = keys[0][1] if keys else SourceEntry(letter.source, ())
+        message = Message(network_of_path(letter.origin), "http", letter.origin, letter.raw, sender)
+        return (await intake.judge([message], letter.received_at))[0].observation
     try:
-        if letter.transport == "pull":
-            statement = msgspec.json.decode(letter.raw, type=Statement)
-            devices = await directory.devices([statement.device_id])
-            judged = judge_statement(statement, devices, letter.source, utc_now())
-            return judged if isinstance(judged, Observation) else None
         if letter.reason == "not-projectable" and letter.origin.startswith(STREAM_PREFIX):
             return msgspec.json.decode(letter.raw, type=Observation)
         if letter.reason == "not-projectable" and letter.origin.startswith(RECORDS_PREFIX):

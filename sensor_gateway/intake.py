@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from redis.exceptions import RedisError
 
-from sensor_gateway.directory import DeviceEntry
+from sensor_gateway.directory import DeviceEntry, SourceEntry
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.networks import PARSERS, MalformedMessage, Uplink
 from sensor_gateway.observation import DeadLetter, Observation
@@ -31,12 +31,25 @@ def utc_now() -> datetime:
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A network server's message as it arrived. `origin` is its topic or path."""
+    """A network server's message as it arrived. `origin` is its topic or path.
 
-    source: str
+    `sender`: whose key it came with. None: by the broker, whose own rules say who may publish there.
+    """
+
+    network: str
     transport: str
     origin: str
     body: bytes
+    sender: SourceEntry | None = None
+
+    @property
+    def source(self) -> str:
+        """The key of the source that sent it."""
+        return self.sender.source if self.sender else self.network
+
+    def may_speak_for(self, device: DeviceEntry) -> bool:
+        """Whether its sender may."""
+        return self.sender is None or self.sender.any_device or self.sender.source == device.source
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -94,22 +107,10 @@ class Intake:
         """Decode and identify, without publishing."""
         parsed: list[Uplink | Refused] = [_parse(message) for message in messages]
         devices = await self._devices({u.dev_eui for u in parsed if isinstance(u, Uplink)})
-        outcomes: list[Outcome] = []
-        for message, uplink in zip(messages, parsed, strict=True):
-            if isinstance(uplink, Refused):
-                outcomes.append(Outcome(refused=uplink))
-                continue
-            device = devices.get(uplink.dev_eui)
-            if device is None:
-                refused = Refused("unknown-device", f"no device {uplink.dev_eui} is registered", "devEui")
-                outcomes.append(Outcome(refused=refused))
-                continue
-            try:
-                observation = observe_uplink(uplink, device, message.source, received_at)
-                outcomes.append(Outcome(observation=observation))
-            except Refused as refused:
-                outcomes.append(Outcome(refused=refused))
-        return outcomes
+        return [
+            _outcome(message, uplink, devices, received_at)
+            for message, uplink in zip(messages, parsed, strict=True)
+        ]
 
     async def _devices(self, names: set[str]) -> dict[str, DeviceEntry]:
         try:
@@ -123,6 +124,24 @@ class Intake:
 
 def _parse(message: Message) -> Uplink | Refused:
     try:
-        return PARSERS[message.source](message.body)
+        return PARSERS[message.network](message.body)
     except (MalformedMessage, KeyError) as error:
         return Refused("malformed-message", str(error))
+
+
+def _outcome(
+    message: Message, uplink: Uplink | Refused, devices: Mapping[str, DeviceEntry], received_at: datetime
+) -> Outcome:
+    if isinstance(uplink, Refused):
+        return Outcome(refused=uplink)
+    device = devices.get(uplink.dev_eui)
+    if device is None:
+        return Outcome(
+            refused=Refused("unknown-device", f"no device {uplink.dev_eui} is registered", "devEui")
+        )
+    if not message.may_speak_for(device):
+        return Outcome(refused=Refused("not-allowed", "the device belongs to another source", "devEui"))
+    try:
+        return Outcome(observation=observe_uplink(uplink, device, message.source, received_at))
+    except Refused as refused:
+        return Outcome(refused=refused)

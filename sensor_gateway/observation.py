@@ -17,6 +17,10 @@ import msgspec
 RUNNING_COUNT_WRAPS = 65_536
 STREAM_PREFIX = "parking:observations:"
 DEAD_LETTER_STREAM = "parking:dead-letter"
+DEAD_LETTERS_KEPT = 50_000
+RAW_KEPT = 8_000
+"""Bytes of a dead letter's message that are kept; no uplink is longer. So all letters together stay within
+400 MB, and a sender of junk cannot fill Redis, which would hold back everybody else."""
 BODY_FIELD = b"o"
 """The one field of a stream entry: a list of Observations as MessagePack, in order of arrival."""
 

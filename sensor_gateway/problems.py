@@ -44,6 +44,10 @@ _TABLE: dict[str, tuple[int, str, str, str, str]] = {
         405, "不支持这种请求方式", "请使用 POST。",
         "This method is not supported here", "Use POST.",
     ),
+    "too-slow": (
+        408, "请求内容未及时到达", "未写入任何数据；请在 20 秒内发送完整内容，或分批发送。",
+        "The request did not arrive in time", "Nothing was taken. Send all of it within 20 s, or in parts.",
+    ),
     "replayed": (
         409, "请求重复", "该 X-Nonce 已使用过；如需再次提交，请更换 X-Nonce 并重新签名。",
         "This request was sent before", "Its X-Nonce has been used. To send it again, sign it anew.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 from sensor_gateway.observation import (
     BODY_FIELD,
     DEAD_LETTER_STREAM,
+    DEAD_LETTERS_KEPT,
+    RAW_KEPT,
     DeadLetter,
     Observation,
     encode,
@@ -33,7 +35,7 @@ from sensor_gateway.records import (
 )
 from sensor_gateway.spool import Spool, SpoolFull, StreamEntry
 
-DEAD_LETTERS_KEPT = 100_000
+_DETAIL_KEPT = 500
 _PORTION = 1_000_000
 """Bytes of the spool that are given back at a time."""
 _FIELD = BODY_FIELD.decode()
@@ -90,8 +92,11 @@ class Publisher:
             log.warning("Redis is away; keeping observations on disk", error=str(error))
             await self._keep(self._spool, entries)
 
-    async def drain_spool(self) -> None:
-        """Give the spool's entries back to Redis, oldest first, as soon as it takes them; until cancelled."""
+    async def drain_spool(self, room: Callable[[], Awaitable[object]]) -> None:
+        """Give the spool's entries back to Redis, oldest first, as soon as it takes them; until cancelled.
+
+        `room` returns when Redis is not too full: what waited on disk can wait a little longer.
+        """
         spool, delay, answers = self._spool, 0.1, False
         if spool is None:
             return
@@ -100,6 +105,7 @@ class Publisher:
             if not spool.waiting_bytes:
                 self._wake_drain.clear()
                 await self._wake_drain.wait()
+            await room()
             # Writers wait for the last of it. Else one more would always have come behind it meanwhile, and
             # under a steady load none would ever go straight to Redis again.
             last = answers and spool.waiting_bytes <= _PORTION
@@ -147,15 +153,15 @@ class Publisher:
 
 
 def dead_letter_fields(letter: DeadLetter) -> dict[str, bytes]:
-    """A dead letter as the fields of a stream entry."""
+    """A dead letter as the fields of a stream entry; what is too long is cut."""
     return {
         "reason": letter.reason.encode(),
-        "detail": letter.detail.encode(),
+        "detail": letter.detail[:_DETAIL_KEPT].encode(),
         "transport": letter.transport.encode(),
         "origin": letter.origin.encode(),
         "source": letter.source.encode(),
         "received_at": letter.received_at.isoformat().encode(),
-        "raw": letter.raw,
+        "raw": letter.raw[:RAW_KEPT],
     }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import struct
 import zlib
@@ -35,11 +36,30 @@ class StreamEntry(NamedTuple):
     keep: int = 0
 
 
+class SpoolTaken(RuntimeError):
+    """Another process has this folder for its spool."""
+
+
 class SpoolFull(RuntimeError):
     """The spool holds as much as it may; nothing of the batch was kept."""
 
 
 _decoder = msgspec.msgpack.Decoder(list[StreamEntry])
+
+
+def own(folder: Path) -> BinaryIO:
+    """The folder for this process alone, until the file that is returned is closed or the process ends.
+
+    Raises SpoolTaken where another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise SpoolTaken(f"{folder} is the spool of another process") from error
+    return lock
 
 
 class Spool:
@@ -103,13 +123,20 @@ class Spool:
     def _go_past(self, length: int) -> None:
         self._position += length
         if self._position < self._segments[0].stat().st_size:
-            draft = self._folder / "position.new"
-            draft.write_text(f"{self._segments[0].stem} {self._position}")
-            draft.replace(self._folder / "position")
+            self._note_position()
         else:
             self._segments.pop(0).unlink()
             self._position = 0
         self._bytes = self._count()
+
+    def _note_position(self) -> None:
+        """So that a restart need not give everything back again; where the disk is full, it will."""
+        try:
+            draft = self._folder / "position.new"
+            draft.write_text(f"{self._segments[0].stem} {self._position}")
+            draft.replace(self._folder / "position")
+        except OSError as error:
+            log.warning("how far the spool has been given back cannot be noted", error=str(error))
 
     def _write(self, record: bytes) -> None:
         full = bool(self._segments) and self._segments[-1].stat().st_size > self._segment_bytes
@@ -130,7 +157,8 @@ class Spool:
                 raise
 
     def _new_segment(self) -> None:
-        path = self._folder / f"{self._newest + 1:012d}{_SUFFIX}"
+        self._newest += 1  # first: where the rest fails, the next try takes a number of its own
+        path = self._folder / f"{self._newest:012d}{_SUFFIX}"
         path.touch(exist_ok=False)
         folder = os.open(self._folder, os.O_RDONLY)
         try:
@@ -138,7 +166,7 @@ class Spool:
         finally:
             os.close(folder)
         self._segments.append(path)
-        self._newest, self._begin_segment = self._newest + 1, False
+        self._begin_segment = False
 
     def _where_we_were(self) -> tuple[int, int]:
         """The highest number that a segment has had, and how far the oldest has been given back.

@@ -27,6 +27,9 @@ _MOST_AHEAD = timedelta(minutes=5)
 FETCHES = Counter("gateway_pull_fetches", "Fetches of polled sources", ["source", "outcome"])
 ROWS = Counter("gateway_pull_rows", "Records that became statements, sent or not", ["source"])
 PROBLEMS = Counter("gateway_pull_problems", "Records that could not be read", ["source"])
+NOT_TAKEN = Counter(
+    "gateway_pull_not_taken", "Statements that were refused, such as of unknown devices", ["source", "reason"]
+)
 AGE = Gauge("gateway_pull_newest_age_seconds", "Age of the newest observation; NaN: none yet", ["source"])
 
 
@@ -37,6 +40,8 @@ class Tally(msgspec.Struct):
     rows: int = 0
     sent: int = 0
     problems: int = 0
+    not_taken: int = 0
+    """Statements that were refused: of devices that are not registered or not this source's, or absurd."""
     newest: datetime | None = None
     first_success: datetime | None = None
     failures: int = 0
@@ -85,6 +90,7 @@ class SourceHealth(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     sent: int
     problems: int
+    not_taken: int
 
 
 def health(source: Source, tally: Tally, now: datetime) -> SourceHealth:
@@ -113,6 +119,7 @@ def health(source: Source, tally: Tally, now: datetime) -> SourceHealth:
         rows=tally.rows,
         sent=tally.sent,
         problems=tally.problems,
+        not_taken=tally.not_taken,
     )
 
 

@@ -1,16 +1,14 @@
-"""What was pulled goes the way of everything else: identified, judged, published; what is refused is kept."""
+"""What was pulled goes the way of everything else: identified, judged, published."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-import msgspec
-
 from sensor_gateway.directory import DeviceEntry
 from sensor_gateway.follower import DirectoryFollower
-from sensor_gateway.intake import DEAD, PUBLISHED, RECEIVED, utc_now
-from sensor_gateway.observation import DeadLetter, Observation
+from sensor_gateway.intake import PUBLISHED, RECEIVED, utc_now
+from sensor_gateway.observation import Observation
 from sensor_gateway.pipeline import Refused, Statement, observe_statement
 from sensor_gateway.publish import Publisher
 
@@ -30,30 +28,26 @@ class PullIntake:
         self._publisher = publisher
         self._now = now
 
-    async def take(self, source: str, statements: Sequence[Statement]) -> None:
-        """Store them; refused ones as dead letters. Raises StorageUnavailable: then they come again."""
-        for start in range(0, len(statements), _BATCH):
-            await self._take_batch(source, statements[start : start + _BATCH])
+    async def take(self, source: str, statements: Sequence[Statement]) -> list[Refused]:
+        """Store what can be stored; why the others cannot. Raises StorageUnavailable: then all come again.
 
-    async def _take_batch(self, source: str, statements: Sequence[Statement]) -> None:
+        What is refused is no dead letter: the source will say it again, and a portal may list hundreds of
+        places that are not ours.
+        """
+        refused: list[Refused] = []
+        for start in range(0, len(statements), _BATCH):
+            refused += await self._take_batch(source, statements[start : start + _BATCH])
+        return refused
+
+    async def _take_batch(self, source: str, statements: Sequence[Statement]) -> list[Refused]:
         received_at = self._now()
         devices = await self._directory.devices({s.device_id for s in statements})
-        good: list[Observation] = []
-        dead: list[DeadLetter] = []
-        for statement in statements:
-            judged = judge_statement(statement, devices, source, received_at)
-            if isinstance(judged, Observation):
-                good.append(judged)
-            else:
-                raw = msgspec.json.encode(statement)
-                dead.append(
-                    DeadLetter(judged.reason, judged.detail, "pull", source, raw, received_at, source)
-                )
-        await self._publisher.publish(good, dead)
+        judged = [judge_statement(statement, devices, source, received_at) for statement in statements]
+        good = [one for one in judged if isinstance(one, Observation)]
+        await self._publisher.publish(good)
         RECEIVED.labels("pull").inc(len(statements))
         PUBLISHED.labels("pull").inc(len(good))
-        for letter in dead:
-            DEAD.labels("pull", letter.reason).inc()
+        return [one for one in judged if isinstance(one, Refused)]
 
 
 def judge_statement(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import httpx
 import structlog
 
-from sensor_gateway.pipeline import Statement
+from sensor_gateway.pipeline import Refused, Statement
 from sensor_gateway.pull.fetch import Failed, Fetched, Validators, fetch
 from sensor_gateway.pull.health import (
     FETCHES,
+    NOT_TAKEN,
     PROBLEMS,
     ROWS,
     Outcome,
@@ -31,8 +33,8 @@ _LONGEST_WAIT_S = 86_400.0
 _TOLD = 3
 """Row problems of an answer that the log shows."""
 
-Take = Callable[[str, list[Statement]], Awaitable[object]]
-"""Stores a source's statements; when it raises, they come again."""
+Take = Callable[[str, list[Statement]], Awaitable[Sequence[Refused]]]
+"""Stores a source's statements and says why some were not taken; when it raises, they come again."""
 Sleep = Callable[[float], Awaitable[object]]
 
 log = structlog.get_logger(__name__)
@@ -98,6 +100,7 @@ class _SourcePoller:
         self._validators = Validators()
         self._last_said: frozenset[Statement] = frozenset()
         self._problems: list[RowProblem] = []
+        self._refusals: Counter[str] = Counter()
         show_age(source, self.tally, now)
 
     async def poll(self, client: httpx.AsyncClient) -> float:
@@ -124,13 +127,16 @@ class _SourcePoller:
         said = dict.fromkeys(statements)
         new = [statement for statement in said if statement not in self._last_said]
         try:
-            if new:
-                await self._take(self.source.name, new)
+            refused = await self._take(self.source.name, new) if new else []
         except Exception as error:  # whatever it is: not stored is not stored
             raise Failed("not-taken", f"its statements could not be stored: {error!r}") from error
         self._last_said = frozenset(said)
         self._validators = fetched.validators
-        self._count(statements, problems, sent=len(new))
+        self._tell_refused(refused)
+        self._count(statements, problems, sent=len(new) - len(refused))
+        self.tally.not_taken += len(refused)
+        for one in refused:
+            NOT_TAKEN.labels(self.source.name, one.reason).inc()
 
     def _count(self, statements: list[Statement], problems: list[RowProblem], *, sent: int) -> None:
         now = self._now()
@@ -150,6 +156,14 @@ class _SourcePoller:
                 "records cannot be read", source=self.source.name, problems=len(problems), first=shown
             )
         self._problems = problems
+
+    def _tell_refused(self, refused: Sequence[Refused]) -> None:
+        """Log what was not taken, though not the same with every poll."""
+        reasons = Counter(str(one.reason) for one in refused)
+        if reasons and reasons.keys() - self._refusals.keys():
+            first = [one.detail for one in refused[:_TOLD]]
+            log.warning("statements are not taken", source=self.source.name, reasons=reasons, first=first)
+        self._refusals |= reasons
 
     def _succeeded(self, outcome: Outcome) -> float:
         if self.tally.failures:

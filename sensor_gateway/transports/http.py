@@ -25,6 +25,7 @@ from sensor_gateway.gates import (
     sighting,
 )
 from sensor_gateway.intake import PUBLISHED, Intake, Message, utc_now
+from sensor_gateway.networks import network_of_path
 from sensor_gateway.networks.base import UNREADABLE
 from sensor_gateway.pipeline import Statement, observe_statement
 from sensor_gateway.pressure import Pressure, TooBusy
@@ -33,7 +34,7 @@ from sensor_gateway.publish import Publisher, StorageUnavailable
 from sensor_gateway.pull.health import SourceHealth
 from sensor_gateway.records import GateEvent, Record, Sighting
 from sensor_gateway.sealing import PlateVault
-from sensor_gateway.transports.rows import AnyRequest, all_or_none, own_device, parse_rows, source_of
+from sensor_gateway.transports.rows import AnyRequest, all_or_none, body_of, own_device, parse_rows, source_of
 from sensor_gateway.transports.signed import signed_once
 
 MAX_BODY = 1_000_000
@@ -53,36 +54,36 @@ class Accepted(msgspec.Struct, frozen=True):
 @post("/v1/uplinks/chirpstack", status_code=202)
 async def chirpstack_uplink(request: AnyRequest, state: State, event: str = "up") -> Accepted:
     """ChirpStack's HTTP integration. Events other than `up` are accepted and not used."""
-    return await _take_uplink(request, state, "chirpstack", used=event == "up")
+    return await _take_uplink(request, state, used=event == "up")
 
 
 @post("/v1/uplinks/the-things-stack", status_code=202)
 async def things_stack_uplink(request: AnyRequest, state: State) -> Accepted:
     """The Things Stack's webhook for uplink messages."""
-    return await _take_uplink(request, state, "the-things-stack", used=True)
+    return await _take_uplink(request, state, used=True)
 
 
 @post("/v1/uplinks/nb-iot", status_code=202)
 async def nb_iot_uplink(request: AnyRequest, state: State) -> Accepted:
     """NB-IoT platforms' pushes, signed: see `networks.nb_iot`."""
-    body = await request.body()
-    async with signed_once(request, state, body):
-        return await _store_uplink(request, state, "nb-iot", body)
+    async with signed_once(request, state) as (source, body):
+        return await _store_uplink(request, state, source, body)
 
 
-async def _take_uplink(request: AnyRequest, state: State, network: str, *, used: bool) -> Accepted:
-    await source_of(request, state, "uplinks")
-    body = await request.body()
+async def _take_uplink(request: AnyRequest, state: State, *, used: bool) -> Accepted:
+    source = await source_of(request, state, "uplinks")
+    body = await body_of(request)
     if used:
-        return await _store_uplink(request, state, network, body)
+        return await _store_uplink(request, state, source, body)
     _check_json(body)
     return Accepted(0)
 
 
-async def _store_uplink(request: AnyRequest, state: State, network: str, body: bytes) -> Accepted:
+async def _store_uplink(request: AnyRequest, state: State, source: SourceEntry, body: bytes) -> Accepted:
     _check_json(body)
+    path = request.url.path
     with state.pressure.admit(1):
-        (outcome,) = await state.intake.take([Message(network, "http", request.url.path, body)])
+        (outcome,) = await state.intake.take([Message(network_of_path(path), "http", path, body, source)])
     if outcome.refused is not None:
         raise IntakeProblem(outcome.refused.reason, outcome.refused.detail)
     return Accepted(1)
@@ -92,7 +93,7 @@ async def _store_uplink(request: AnyRequest, state: State, network: str, body: b
 async def observations(request: AnyRequest, state: State) -> Accepted:
     """What spaces and counters say, in plain form: see `pipeline.Statement`. All rows are taken, or none."""
     source = await source_of(request, state, "observations")
-    rows = parse_rows(await request.body(), _statement)
+    rows = parse_rows(await body_of(request), _statement)
     devices = await state.directory.devices({row.device_id for row in rows if isinstance(row, Statement)})
     now: datetime = state.now()
     good = all_or_none(
@@ -109,7 +110,7 @@ async def observations(request: AnyRequest, state: State) -> Accepted:
 async def gate_events(request: AnyRequest, state: State) -> Accepted:
     """Entries and exits at barriers: see `gates.GateRow`. All rows are taken, or none."""
     source = await source_of(request, state, "gate-events")
-    rows = parse_rows(await request.body(), _gate_row)
+    rows = parse_rows(await body_of(request), _gate_row)
     devices = await state.directory.devices({row.device_id for row in rows if isinstance(row, GateRow)})
     now: datetime = state.now()
 
@@ -123,7 +124,7 @@ async def gate_events(request: AnyRequest, state: State) -> Accepted:
 async def corrections(request: AnyRequest, state: State) -> Accepted:
     """Corrections and voids of earlier gate events: see `gates.CorrectionRow`. All are taken, or none."""
     source = await source_of(request, state, "gate-events")
-    rows = parse_rows(await request.body(), _correction_row)
+    rows = parse_rows(await body_of(request), _correction_row)
     now: datetime = state.now()
     made = all_or_none(rows, lambda row: correction(row, source, now, state.vault))
     return await _publish_records(made, source, state)
@@ -133,7 +134,7 @@ async def corrections(request: AnyRequest, state: State) -> Accepted:
 async def sightings(request: AnyRequest, state: State) -> Accepted:
     """What patrol vehicles, cameras and drones saw: see `gates.SightingRow`. All are taken, or none."""
     source = await source_of(request, state, "sightings")
-    rows = parse_rows(await request.body(), _sighting_row)
+    rows = parse_rows(await body_of(request), _sighting_row)
     names = {row.device_id for row in rows if isinstance(row, SightingRow) and row.device_id}
     devices = await state.directory.devices(names)
     now: datetime = state.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from sensor_gateway.pipeline import Refused
 from sensor_gateway.problems import IntakeProblem
 
 MAX_ROWS = 5_000
+_BODY_S = 20.0
 
 Row = TypeVar("Row")
 Made = TypeVar("Made")
@@ -35,6 +37,15 @@ async def source_of(request: AnyRequest, state: State, scope: str) -> SourceEntr
     if scope not in source.scopes:
         raise IntakeProblem("not-allowed")
     return source
+
+
+async def body_of(request: AnyRequest) -> bytes:
+    """The whole body. Raises IntakeProblem where it does not come: a sender that stalls must not hold on."""
+    try:
+        async with asyncio.timeout(_BODY_S):
+            return await request.body()
+    except TimeoutError as error:
+        raise IntakeProblem("too-slow") from error
 
 
 def parse_rows(body: bytes, decoder: msgspec.json.Decoder[Row]) -> list[Row | Refused]:

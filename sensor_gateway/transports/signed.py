@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 from litestar.datastructures import State
@@ -19,7 +20,7 @@ from sensor_gateway.networks import nb_iot
 from sensor_gateway.pressure import TooBusy
 from sensor_gateway.problems import IntakeProblem
 from sensor_gateway.publish import StorageUnavailable
-from sensor_gateway.transports.rows import AnyRequest
+from sensor_gateway.transports.rows import AnyRequest, body_of
 
 _NONCE_PREFIX = "parking:nonces:"
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
@@ -29,33 +30,51 @@ log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def signed_once(request: AnyRequest, state: State, body: bytes) -> AsyncIterator[None]:
-    """Around what is done for a signed push. Raises IntakeProblem where it is not genuine, or not the first.
+async def signed_once(request: AnyRequest, state: State) -> AsyncIterator[tuple[SourceEntry, bytes]]:
+    """Around what is done for a signed push: whose it is, and its body.
 
-    What could not be stored was not done, so that the same push is taken when it comes again.
+    Raises IntakeProblem where it is not genuine, or not the first. What could not be stored was not done, so
+    that the same push is taken when it comes again.
     """
-    source, nonce = _verify(request, state, body)
+    signed = _claimed(request, state)
+    body = await body_of(request)  # only now: a stranger's is not read at all
+    source, nonce = _verify(signed, state, body)
     name = f"{_NONCE_PREFIX}{source.source}:{nonce}"
     await _claim(state.redis, name)
     try:
-        yield
+        yield source, body
     except (TooBusy, StorageUnavailable, RedisError):
         with contextlib.suppress(RedisError, OSError):
             await state.redis.delete(name)
         raise
 
 
-def _verify(request: AnyRequest, state: State, body: bytes) -> tuple[SourceEntry, str]:
+class _Signed(NamedTuple):
+    """What the headers say: whose it is by one of these keys, when, and the signature that proves it."""
+
+    keys: list[tuple[str, SourceEntry]]
+    timestamp: str
+    nonce: str
+    signature: bytes
+
+
+def _claimed(request: AnyRequest, state: State) -> _Signed:
     headers = request.headers
     timestamp, nonce = headers.get("x-timestamp", ""), headers.get("x-nonce", "")
-    given = headers.get("x-signature", "").lower().encode()
-    if not _TIMESTAMP.fullmatch(timestamp) or not _NONCE.fullmatch(nonce):
+    keys: list[tuple[str, SourceEntry]] = state.directory.keys_of(headers.get("x-source", ""))
+    if not keys or not _TIMESTAMP.fullmatch(timestamp) or not _NONCE.fullmatch(nonce):
         raise IntakeProblem("wrong-signature")
+    return _Signed(keys, timestamp, nonce, headers.get("x-signature", "").lower().encode())
+
+
+def _verify(signed: _Signed, state: State, body: bytes) -> tuple[SourceEntry, str]:
     source = next(
         (
             entry
-            for key_hash, entry in state.directory.keys_of(headers.get("x-source", ""))
-            if hmac.compare_digest(nb_iot.signature(key_hash, timestamp, nonce, body).encode(), given)
+            for key_hash, entry in signed.keys
+            if hmac.compare_digest(
+                nb_iot.signature(key_hash, signed.timestamp, signed.nonce, body).encode(), signed.signature
+            )
         ),
         None,
     )
@@ -64,9 +83,9 @@ def _verify(request: AnyRequest, state: State, body: bytes) -> tuple[SourceEntry
     if nb_iot.SCOPE not in source.scopes:
         raise IntakeProblem("not-allowed")
     now: datetime = state.now()
-    if abs(now.timestamp() - int(timestamp)) > nb_iot.WINDOW_S:
+    if abs(now.timestamp() - int(signed.timestamp)) > nb_iot.WINDOW_S:
         raise IntakeProblem("stale-signature")
-    return source, nonce
+    return source, signed.nonce
 
 
 async def _claim(redis: Redis, name: str) -> None:

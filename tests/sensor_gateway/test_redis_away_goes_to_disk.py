@@ -18,6 +18,7 @@ from parking_cloud.devstack import Stack
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import Intake, Message
 from sensor_gateway.observation import BODY_FIELD, Kind, Observation, decode, streams
+from sensor_gateway.pressure import Pressure
 from sensor_gateway.publish import Publisher, StorageUnavailable
 from sensor_gateway.spool import Spool
 from tests.sensor_gateway.parts import frame, register, until
@@ -54,7 +55,7 @@ async def mortal(servers: Stack) -> AsyncIterator[Redis]:
 @contextlib.asynccontextmanager
 async def giving_back(publisher: Publisher) -> AsyncIterator[None]:
     """The spool is emptied meanwhile, as the gateway does all the time."""
-    task = asyncio.create_task(publisher.drain_spool())
+    task = asyncio.create_task(publisher.drain_spool(Pressure().eased))
     try:
         yield
     finally:

@@ -1,0 +1,16 @@
+"""The senders' own times, and corrections of sightings"""
+
+from __future__ import annotations
+
+revision = "2026_11_25_2"
+down_revision = "2026_11_25_1"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""
