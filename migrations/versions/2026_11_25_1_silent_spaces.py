@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-revision = "2026_11_25_1"
+revision = "20261125_1"
 down_revision = "20261124_3"
 branch_labels = None
 depends_on = None

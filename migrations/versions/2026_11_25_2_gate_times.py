@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-revision = "2026_11_25_2"
-down_revision = "2026_11_25_1"
+revision = "20261125_2"
+down_revision = "20261125_1"
 branch_labels = None
 depends_on = None
 

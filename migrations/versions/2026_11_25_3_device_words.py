@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-revision = "2026_11_25_3"
-down_revision = "2026_11_25_2"
+revision = "20261125_3"
+down_revision = "20261125_2"
 branch_labels = None
 depends_on = None
 
