@@ -30,7 +30,7 @@ from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
 from parking_cloud.occupancy.history import ensure_partitions
-from parking_cloud.occupancy.projector import Projected, project, settle_spaces
+from parking_cloud.occupancy.projector import Projected, forget_silent_spaces, project, settle_spaces
 from parking_cloud.operations.events import DEVICE_FAULT, publish_faults
 from parking_cloud.operations.jobs import judge_devices, judge_silence
 from parking_cloud.projection import Projection, StreamProjector, insistently
@@ -43,6 +43,7 @@ from sensor_gateway.streams import connect
 Job = Callable[[AsyncSession, datetime], Awaitable[object]]
 JOBS: list[tuple[str, float, Job]] = [
     ("reconcile", 600, reconcile_all),
+    ("silent spaces", 60, forget_silent_spaces),
     ("silence", 300, judge_silence),
     ("device health", 3600, judge_devices),
 ]

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from sensor_gateway.observation import MOST_AHEAD, SAME_FRAME, Observation
+from sensor_gateway.observation import MOST_AHEAD, SAME_FRAME, Observation, Quality
 
 _LONGEST_REPEAT = timedelta(hours=1)
 """How far back a row is looked for that is still being repeated."""
@@ -48,7 +48,8 @@ _COPY = f"copy observation ({', '.join(_TYPES)}) from stdin (format binary)"
 class Heard(NamedTuple):
     """Once that a statement was heard, now or before: from its time to its latest repetition.
 
-    Ordered so that the smallest gives the row. `observation` is None for what is in the history already.
+    Ordered so that the smallest gives the row, and of equal ones that which is in the history already: its
+    `observation` is None.
     """
 
     observed_at: datetime
@@ -103,7 +104,7 @@ def together(heard: list[Heard]) -> list[list[Heard]]:
         return [heard]
     parts: list[list[Heard]] = []
     until = datetime.min.replace(tzinfo=UTC)
-    for one in sorted(heard, key=lambda h: (h[:5], h.observation is not None)):
+    for one in sorted(heard, key=lambda h: (h[:4], h.observation is not None)):
         if one.observed_at - until > SAME_FRAME if parts else True:
             parts.append([])
             until = one.until
@@ -120,17 +121,30 @@ def _judge(
     gone: list[tuple[UUID, datetime]],
     longer: list[tuple[UUID, datetime, datetime]],
 ) -> None:
-    """What one statement's row needs: to be written, to give way, to last longer, or nothing."""
+    """What one statement's row needs: to be written, to give way, to last longer, or nothing.
+
+    A copy that lies between two rows makes one statement of them; what followed from the later one has to be
+    worked out anew, as where a row's time becomes earlier.
+    """
     row = group[0]
     until = max(one.until for one in group)
     before = [one for one in group if one.observation is None]
-    if row.observation is None:
-        gone += [(id_, one.observed_at) for one in before[1:]]
+    copy = next((one.observation for one in group if one.observation is not None), None)
+    if copy is None:
+        return
+    if row.observation is None and len(before) == 1:
         if until > row.until:
             longer.append((id_, row.observed_at, until))
         return
     gone += [(id_, one.observed_at) for one in before]
-    (moved if before else fresh).append((row.observation, until if until > row.observed_at else None))
+    observation = msgspec.structs.replace(
+        copy,
+        observed_at=row.observed_at,
+        received_at=row.received_at,
+        source=row.source,
+        quality=Quality(row.quality),
+    )
+    (moved if before else fresh).append((observation, until if until > row.observed_at else None))
 
 
 async def _stored(session: AsyncSession, heard: dict[UUID, list[Heard]]) -> dict[UUID, list[Heard]]:

@@ -76,6 +76,8 @@ class SpaceState(Base):
     opposite_at: Mapped[datetime | None]
     shown: Mapped[bool | None]
     settles_at: Mapped[datetime | None]
+    silent: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """Nothing was said for three keep-alives of its sensor, or nothing watches it: it counts as unknown."""
 
 
 class FacilityState(Base):

@@ -101,6 +101,13 @@ async def settle_spaces(session: AsyncSession, now: datetime) -> set[UUID]:
     return facilities
 
 
+async def forget_silent_spaces(session: AsyncSession, now: datetime) -> set[UUID]:
+    """Count spaces as unknown whose sensors fell silent; the facilities that changed."""
+    facilities = await space_states.forget_silent_spaces(session, now)
+    await announce(session, facilities)
+    return facilities
+
+
 async def announce(session: AsyncSession, facilities: set[UUID]) -> None:
     """An event for each facility whose numbers or time may have changed."""
     if facilities:

@@ -100,7 +100,8 @@ class SpaceView(msgspec.Struct, frozen=True):
     `newest.occupied` has been so since `changed_at`; the opposite was last said at `opposite_at`. A change
     is shown at once, unless the run of statements before it was shorter than the hold-off: then the space
     flaps, and the change is shown once it has lasted that long (`settles_at`). So a change that stays is
-    never shown later than one hold-off after it happened.
+    never shown later than one hold-off after it happened. Where nothing has been said for too long
+    (`silent`), nobody knows: whatever is shown counts no more until the next statement.
     """
 
     newest: Statement
@@ -108,13 +109,19 @@ class SpaceView(msgspec.Struct, frozen=True):
     shown: bool
     opposite_at: datetime | None = None
     settles_at: datetime | None = None
+    silent: bool = False
+
+    @property
+    def counts_as(self) -> bool | None:
+        """Occupied, free or unknown in the facility's sums."""
+        return None if self.silent else self.shown
 
 
 def follow(view: SpaceView | None, statement: Statement, hold_off: timedelta) -> SpaceView:
     """The view after a statement that is newer than all before it."""
     if view is None:
         return SpaceView(statement, statement.at, statement.occupied)
-    view = settle(view, statement.at)
+    view = msgspec.structs.replace(settle(view, statement.at), silent=False)
     if statement.occupied == view.newest.occupied:
         return msgspec.structs.replace(view, newest=statement)
     at_once = statement.at - view.changed_at >= hold_off
@@ -141,6 +148,23 @@ def replay(statements: Iterable[Statement], hold_off: timedelta) -> SpaceView | 
     for statement in sorted(statements):
         view = follow(view, statement, hold_off)
     return view
+
+
+def carried_over(view: SpaceView, before: SpaceView | None, since: datetime) -> SpaceView:
+    """A view made from what was said since a time, with what was known from before that time.
+
+    Where all of it says the same: since when it is so, and when the opposite was last said.
+    """
+    if before is None:
+        return view
+    if before.silent and view.newest == before.newest:
+        view = msgspec.structs.replace(view, silent=True)
+    if view.opposite_at is not None:
+        return view
+    if before.newest.occupied != view.newest.occupied:
+        return msgspec.structs.replace(view, opposite_at=before.newest.at)
+    changed_at = before.changed_at if before.changed_at < since else view.changed_at
+    return msgspec.structs.replace(view, changed_at=changed_at, opposite_at=before.opposite_at)
 
 
 def fit_in_late(view: SpaceView, statement: Statement, hold_off: timedelta) -> SpaceView | None:

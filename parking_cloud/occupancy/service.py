@@ -56,8 +56,9 @@ _NEAR = text(
     """
 )
 _SPACES = text(
-    "select s.id, s.number, s.kind, s.shared, n.shown as occupied, n.observed_at from space s"
-    " left join space_state n on n.space_id = s.id where s.facility_id = :id order by s.number"
+    "select s.id, s.number, s.kind, s.shared, case when not n.silent then n.shown end as occupied,"
+    " n.observed_at from space s left join space_state n on n.space_id = s.id"
+    " where s.facility_id = :id order by s.number"
 )
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.occupancy.space_states import ensure_facilities, move_spaces
+from parking_cloud.occupancy.space_states import ensure_facilities, lock_spaces, move_spaces, write_spaces
 from parking_cloud.registry.service import Place, places_of_devices_at
 from sensor_gateway.observation import Kind, Observation
 
@@ -42,10 +42,16 @@ async def move(
     """
     await _take_devices_back(session, moved)
     await _move_devices(session, fresh)
-    again = {o.space_id for o in moved if o.space_id}
-    facilities = await move_spaces(session, fresh, again, places)
     counts = [o for o in fresh if o.free is not None]
     moved_counts = [o for o in moved if o.free is not None]
+    views = await lock_spaces(session, fresh, {o.space_id for o in moved if o.space_id})
+    # All at once and in order, whichever part of the batch they belong to: so no two batches can block each
+    # other, nor a batch and a job that moves many facilities.
+    touched = {facility for facility, _ in views.values()}
+    touched |= {o.facility_id for o in [*counts, *moved_counts]}
+    await ensure_facilities(session, sorted(touched))
+    spaces = await move_spaces(session, views, fresh, moved, places)
+    facilities = await write_spaces(session, views, spaces)
     await _move_counts(session, [*counts, *await _take_counts_back(session, moved_counts)])
     return facilities | {o.facility_id for o in [*counts, *moved_counts]}
 
@@ -186,7 +192,6 @@ async def _take_counts_back(session: AsyncSession, moved: Collection[Observation
     if not moved:
         return []
     earliest = _earliest(moved, lambda o: o.facility_id)
-    await ensure_facilities(session, sorted(earliest))
     await session.execute(
         text(
             "update facility_state set reported_free = null, reported_at = null, reported_by = null"
@@ -204,10 +209,9 @@ async def _take_counts_back(session: AsyncSession, moved: Collection[Observation
 
 async def _move_counts(session: AsyncSession, counts: Collection[Observation]) -> None:
     """Each facility to the newest count reported for it."""
-    latest = [o for _, o in sorted(newest(counts, lambda o: o.facility_id).items())]
+    latest = list(newest(counts, lambda o: o.facility_id).values())
     if not latest:
         return
-    await ensure_facilities(session, [o.facility_id for o in latest])
     await session.execute(
         text(
             """
