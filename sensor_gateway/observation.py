@@ -81,6 +81,8 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     entered: int | None = None
     left: int | None = None
     """Of a counter: vehicles in and out since its statement before."""
+    battery_low: bool | None = None
+    """What the device itself says of its battery; None where it says nothing."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):

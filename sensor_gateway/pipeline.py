@@ -83,6 +83,7 @@ def observe_uplink(uplink: Uplink, device: DeviceEntry, source: str, received_at
         quality=quality,
         sent_at=None if quality is Quality.GOOD else uplink.time.astimezone(UTC),
         running_count=reading.running_count,
+        battery_low=reading.battery_low,
     )
 
 
@@ -154,7 +155,8 @@ def judge_time(
 ) -> tuple[datetime, Quality]:
     """The time to keep, and its quality. Raises Refused for a time that cannot be.
 
-    What is dated ahead of its arrival, within MOST_AHEAD, is held to the arrival.
+    What is dated ahead of its arrival, within MOST_AHEAD, is held to the arrival, less a microsecond for each
+    second that it lies below MOST_AHEAD: so what arrived together keeps the order in which it was said.
     """
     if observed_at.tzinfo is None:
         raise Refused("invalid-input", "the time has no zone; write it like 2026-03-01T08:00:00+08:00", field)
@@ -163,5 +165,6 @@ def judge_time(
     if observed_at - received_at > MOST_AHEAD:
         raise Refused("absurd-time", f"{observed_at.isoformat()} is in the future", field)
     if observed_at > received_at:
-        return received_at, Quality.FUTURE
+        below = MOST_AHEAD - (observed_at - received_at)
+        return received_at - below / 1_000_000, Quality.FUTURE
     return observed_at.astimezone(UTC), Quality.GOOD

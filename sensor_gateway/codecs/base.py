@@ -29,6 +29,8 @@ class Reading(msgspec.Struct, frozen=True):
     """Of a counter: passages so far, 0..65,535, wrapping."""
     extra: dict[str, Any] = {}
     """Everything else that was in it, by the names of the codec's field table."""
+    battery_low: bool | None = None
+    """What the device itself says of its battery; None where it says nothing."""
 
 
 Fields = tuple[tuple[str, str, str], ...]

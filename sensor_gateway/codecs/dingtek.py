@@ -95,7 +95,12 @@ def _telemetry(model: _Model, data: bytes) -> Reading:
         extra["humidity"] = data[18]
         extra["device_frame_counter"] = int.from_bytes(data[19:21], "big")
     return Reading(
-        Kind.STATUS, bool(alarms_1 >> 4), battery_v=volts / 100, temperature_c=temperature, extra=extra
+        Kind.STATUS,
+        bool(alarms_1 >> 4),
+        battery_v=volts / 100,
+        temperature_c=temperature,
+        extra=extra,
+        battery_low=extra["battery_alarm"],
     )
 
 

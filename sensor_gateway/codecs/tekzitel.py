@@ -56,6 +56,7 @@ def _decode(fport: int, data: bytes) -> Reading:
         bool(flags & _OCCUPIED),
         temperature_c=float(signed(data[1])),
         extra={**_flags(flags), "parking_id": data[2], **more},
+        battery_low=not flags & _GOOD_BATTERY,
     )
 
 

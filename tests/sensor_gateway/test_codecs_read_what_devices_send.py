@@ -123,7 +123,11 @@ FRAMES: list[tuple[str, int, str, Reading]] = [
         3,
         "8000020115 0000 00 00 016f 0079ffb0fff5 000000 81",
         Reading(
-            STATUS, False, battery_v=3.67, extra={**DO201_MAGNET, "magnet": [121, -80, -11], "level_mm": 0}
+            STATUS,
+            False,
+            battery_v=3.67,
+            extra={**DO201_MAGNET, "magnet": [121, -80, -11], "level_mm": 0},
+            battery_low=False,
         ),
     ),
     (
@@ -158,6 +162,7 @@ FRAMES: list[tuple[str, int, str, Reading]] = [
                 "humidity": 45,
                 "device_frame_counter": 1,
             },
+            battery_low=True,
         ),
     ),
     (
@@ -170,6 +175,7 @@ FRAMES: list[tuple[str, int, str, Reading]] = [
             battery_v=3.53,
             temperature_c=-117.0,
             extra={**DO201_MAGNET, "humidity": 45, "device_frame_counter": 1},
+            battery_low=False,
         ),
     ),
     (
@@ -196,6 +202,7 @@ FRAMES: list[tuple[str, int, str, Reading]] = [
             True,
             temperature_c=-5.0,
             extra={**QUIET, "reset": False, "keep_alive": False, "parking_id": 7},
+            battery_low=False,
         ),
     ),
     (
@@ -214,6 +221,7 @@ FRAMES: list[tuple[str, int, str, Reading]] = [
                 "beacon_rssi_dbm": -75,
                 "beacons": [0x0102, 0xFFFE],
             },
+            battery_low=False,
         ),
     ),
     (
@@ -238,6 +246,7 @@ FRAMES: list[tuple[str, int, str, Reading]] = [
                 "obstruction_measured": 6,
                 "reflection_measured": 8,
             },
+            battery_low=True,
         ),
     ),
 ]
