@@ -83,8 +83,17 @@ def test_another_frame_has_another_id(other: Uplink) -> None:
     assert observe_uplink(other, SENSOR, "x", NOW).id != first.id
 
 
+@given(st.lists(st.integers(1, 300), min_size=2, max_size=5))
+def test_what_arrives_together_keeps_its_order_though_all_of_it_is_ahead(seconds: list[int]) -> None:
+    held = [judge_time(NOW + timedelta(seconds=s), NOW)[0] for s in seconds]
+    assert [at for _, at in sorted(zip(seconds, held, strict=True))] == sorted(held)
+    assert len(set(held)) == len(set(seconds))
+
+
 def test_a_time_ahead_is_held_to_arrival_and_flagged() -> None:
-    assert judge_time(NOW + timedelta(minutes=4), NOW) == (NOW, Quality.FUTURE)
+    held, quality = judge_time(NOW + timedelta(minutes=4), NOW)
+    assert quality is Quality.FUTURE
+    assert NOW - timedelta(milliseconds=1) < held <= NOW
 
 
 @pytest.mark.parametrize("offset", [timedelta(days=-31), timedelta(minutes=6)])
