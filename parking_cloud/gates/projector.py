@@ -16,6 +16,7 @@ from parking_cloud.gates.rules import Change, Passage, corrected
 from parking_cloud.kernel.coordinates import Crs, Position, to_wgs84
 from parking_cloud.kernel.ids import stable_id
 from parking_cloud.occupancy import counting
+from parking_cloud.occupancy.heard import heard
 from parking_cloud.occupancy.projector import announce
 from parking_cloud.registry.service import device_places
 from sensor_gateway.records import Correction, GateEvent, Record, Sighting, content_of
@@ -48,6 +49,11 @@ async def project_records(
     new_changes, odd_changes = await _keep(session, GateCorrection, changes, _correction_values)
     seen = [r for r in records if isinstance(r, Sighting)]
     new_seen, odd_seen = await _keep(session, SightingRow, seen, _sighting_values)
+    await heard(
+        session,
+        passages=[(e.device_id, e.occurred_at) for e in events],
+        sightings=[(s.device_id, s.seen_at) for s in seen if s.device_id],
+    )
     touched = {(e.source, e.record_id) for e in new_events} | {(c.source, c.corrects) for c in new_changes}
     facilities = await _restate(session, sorted(touched))
     await counting.recount(session, facilities, await passages_since(session, facilities))

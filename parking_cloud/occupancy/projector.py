@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
 from parking_cloud.occupancy import space_states, states
+from parking_cloud.occupancy.battery_flags import note_batteries
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.events import FACILITY_CHANGED
 from parking_cloud.occupancy.history import ensure_partitions, record
@@ -60,6 +61,7 @@ async def project(session: AsyncSession, observations: Sequence[Observation], sh
     if not known:
         return Projected(recorded=0, repeated=0, orphans=orphans, facilities=set())
     done = await record(session, known)
+    await note_batteries(session, known)
     facilities: set[UUID] = set()
     if done.fresh or done.moved:
         facilities = await states.move(session, done.fresh, done.moved, places)

@@ -1,4 +1,4 @@
-"""Operations' tables: what is wrong with devices, and what people found where a device said something."""
+"""Operations' tables: what is wrong with devices and sources, and what people found where a device spoke."""
 
 from __future__ import annotations
 
@@ -96,3 +96,25 @@ class Finding(Base):
     sensor_said_at: Mapped[datetime | None]
     agrees: Mapped[bool | None]
     check_id: Mapped[UUID | None] = mapped_column(ForeignKey("sensor_check.id"), index=True)
+
+
+class SourceWatch(Base):
+    """When a source last sent anything, and how often it usually does (rules.Rhythm).
+
+    `duty_s`: how often it has to, where somebody has set that; it holds from `duty_since`, also for a source
+    that was never heard. `late_since`: operations have been told that it is late.
+    """
+
+    __tablename__ = "source_watch"
+    __table_args__ = (
+        CheckConstraint("duty_s > 0 and (duty_s is null) = (duty_since is null)", name="duty"),
+        CheckConstraint("watched_s >= 0 and (usual_s is null or heard_at is not null)", name="rhythm"),
+    )
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    heard_at: Mapped[datetime | None]
+    usual_s: Mapped[float | None]
+    watched_s: Mapped[float] = mapped_column(default=0.0)
+    duty_s: Mapped[int | None]
+    duty_since: Mapped[datetime | None]
+    late_since: Mapped[datetime | None]
