@@ -28,6 +28,9 @@ from tests.factories import NOON, load_small_city, observed
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
 AFTER = NOON + timedelta(hours=2)
+SHIFTS = st.integers(-40, 40) | st.sampled_from([-115, -100, 0, 100, 115])
+"""Seconds by which copies of a frame are apart: some within two minutes of each other, some beyond, and some
+that make one statement of two."""
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def deliveries(draw: st.DrawFn) -> list[dict[str, Any]]:
     frames = []
     for number in range(draw(st.integers(1, 12))):
         second = draw(st.integers(0, 90) | st.sampled_from([0, 30]))  # often at the same moment
-        copies = draw(st.lists(st.tuples(st.integers(-40, 40), st.integers(0, 60)), min_size=1, max_size=3))
+        copies = draw(st.lists(st.tuples(SHIFTS, st.integers(0, 60)), min_size=1, max_size=3))
         frames.append(
             {
                 "device": draw(st.sampled_from(["sensor-1", "sensor-2", "garage-counter"])),
