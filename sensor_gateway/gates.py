@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
 
 from sensor_gateway.directory import DeviceEntry, SourceEntry
 from sensor_gateway.pipeline import Refused, check_position, judge_time
-from sensor_gateway.plates import NoPlate, parse_plate
-from sensor_gateway.records import Correction, Direction, GateEvent, PlateColor, SealedPlate, Sighting
+from sensor_gateway.plates import NoPlate, Plate, parse_plate
+from sensor_gateway.records import (
+    Correction,
+    Corrects,
+    Direction,
+    GateEvent,
+    PlateColor,
+    SealedPlate,
+    Sighting,
+)
 from sensor_gateway.sealing import PlateVault
 
-RecordId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Short = Annotated[str, msgspec.Meta(max_length=64)]
-Reference = Annotated[str, msgspec.Meta(max_length=500)]
-PlateText = Annotated[str, msgspec.Meta(max_length=32)]
-PlateHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+# No control characters: PostgreSQL keeps no NUL, and none of them is ever meant.
+_CLEAN = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+RecordId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=_CLEAN)]
+Short = Annotated[str, msgspec.Meta(max_length=64, pattern=_CLEAN)]
+Reference = Annotated[str, msgspec.Meta(max_length=500, pattern=_CLEAN)]
+PlateText = Annotated[str, msgspec.Meta(max_length=32, pattern=_CLEAN)]
+PlateHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Confidence = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+OLDEST_CORRECTED = timedelta(days=3653)
+"""A correction may say that something occurred so long ago: an exit that was missed comes to light when the
+bill does, after weeks or months, and a dispute takes years."""
+SCOPES = {Corrects.GATE_EVENT: "gate-events", Corrects.SIGHTING: "sightings"}
+"""Who may send records of a kind may correct them."""
 
 
 class GateRow(msgspec.Struct, frozen=True):
@@ -37,7 +53,10 @@ class GateRow(msgspec.Struct, frozen=True):
 
 
 class CorrectionRow(msgspec.Struct, frozen=True):
-    """What was wrong with record `corrects` of the same source. `void`: it never happened."""
+    """What was wrong with record `corrects` of the same source. `void`: it never happened.
+
+    `of`: what that record is. When a sighting was (`seen_at`) is corrected by `occurred_at`, too.
+    """
 
     record_id: RecordId
     corrects: RecordId
@@ -48,6 +67,7 @@ class CorrectionRow(msgspec.Struct, frozen=True):
     plate: PlateText | None = None
     plate_color: PlateColor | None = None
     reason: Reference = ""
+    of: Corrects = Corrects.GATE_EVENT
 
 
 class SightingRow(msgspec.Struct, frozen=True):
@@ -81,11 +101,12 @@ def gate_event(
         occurred_at=occurred_at,
         received_at=received_at,
         lane=row.lane,
-        plate=_sealed(row.plate, vault),
+        plate=_sealed_if_read(row.plate, vault),
         plate_color=row.plate_color,
         confidence=row.confidence,
         picture=row.picture,
         confirmed=row.confirmed,
+        sent_at=_own_time(row.occurred_at, occurred_at),
     )
 
 
@@ -93,13 +114,17 @@ def correction(
     row: CorrectionRow, source: SourceEntry, received_at: datetime, vault: PlateVault | None
 ) -> Correction:
     """A row of `/v1/corrections` as a record. Raises Refused."""
-    parts = (row.direction, row.occurred_at, row.plate, row.plate_color)
-    if row.void == any(part is not None for part in parts):
-        raise Refused("invalid-input", "either `void`, or at least one part that was different", "void")
+    if SCOPES[row.of] not in source.scopes:
+        raise Refused("not-allowed", f"this key may not correct a {row.of}", "of")
+    if row.of is Corrects.SIGHTING and row.direction is not None:
+        raise Refused("invalid-input", "a sighting has no direction", "direction")
     if row.corrects == row.record_id:
         raise Refused("invalid-input", "a correction has a record id of its own", "record_id")
+    plate = _sealed_if_read(row.plate, vault)
+    parts = (row.direction, row.occurred_at, plate, row.plate_color)
+    if row.void == any(part is not None for part in parts):
+        raise Refused("invalid-input", "either `void`, or at least one part that was different", "void")
     stated_at, _ = judge_time(row.stated_at, received_at, "stated_at")
-    occurred_at = row.occurred_at and judge_time(row.occurred_at, received_at, "occurred_at")[0]
     return Correction(
         source=source.source,
         record_id=row.record_id,
@@ -108,10 +133,12 @@ def correction(
         received_at=received_at,
         void=row.void,
         direction=row.direction,
-        occurred_at=occurred_at,
-        plate=_sealed(row.plate, vault),
+        occurred_at=row.occurred_at and _corrected_time(row.occurred_at, received_at),
+        plate=plate,
         plate_color=row.plate_color,
         reason=row.reason,
+        sent_at=_own_time(row.stated_at, stated_at),
+        of=row.of,
     )
 
 
@@ -132,7 +159,7 @@ def sighting(
         source=source.source,
         record_id=row.record_id,
         seen_by=row.seen_by,
-        seen_at=seen_at.astimezone(UTC),
+        seen_at=seen_at,
         received_at=received_at,
         lat=row.lat,
         lon=row.lon,
@@ -143,16 +170,44 @@ def sighting(
         confidence=row.confidence,
         picture=row.picture,
         device_id=device.device_id if device else None,
+        sent_at=_own_time(row.seen_at, seen_at),
     )
 
 
-def _sealed(text: str | None, vault: PlateVault | None) -> SealedPlate | None:
-    if text is None:
+def _own_time(said: datetime, kept: datetime) -> datetime | None:
+    """The sender's own time where another is kept; None where it is the same."""
+    return None if said == kept else said.astimezone(UTC)
+
+
+def _corrected_time(occurred_at: datetime, received_at: datetime) -> datetime:
+    """When something occurred, as a correction has it. Raises Refused for a time that cannot be."""
+    if occurred_at.tzinfo is not None and received_at - occurred_at > OLDEST_CORRECTED:
+        years = OLDEST_CORRECTED.days // 365
+        raise Refused(
+            "absurd-time", f"{occurred_at.isoformat()} is more than {years} years ago", "occurred_at"
+        )
+    if occurred_at.tzinfo is None or occurred_at > received_at:
+        judge_time(occurred_at, received_at, "occurred_at")
+    return occurred_at.astimezone(UTC)
+
+
+def _sealed_if_read(text: str | None, vault: PlateVault | None) -> SealedPlate | None:
+    """A plate of a gate, sealed; where nothing is left to read, none was read."""
+    try:
+        return _seal(parse_plate(text), vault) if text is not None else None
+    except NoPlate:
         return None
+
+
+def _sealed(text: str | None, vault: PlateVault | None) -> SealedPlate | None:
+    """A plate that has to be one, sealed. Raises Refused."""
+    try:
+        return _seal(parse_plate(text), vault) if text is not None else None
+    except NoPlate as error:
+        raise Refused("invalid-input", f"{error}: a sighting is of a plate", "plate") from error
+
+
+def _seal(plate: Plate, vault: PlateVault | None) -> SealedPlate:
     if vault is None:
         raise Refused("plates-not-accepted", "this intake has no plate key, so it takes no plates", "plate")
-    try:
-        plate = parse_plate(text)
-    except NoPlate as error:
-        raise Refused("invalid-input", f"{error}; leave `plate` out where none was read", "plate") from error
     return SealedPlate(vault.seal(plate), vault.lookup_hash(plate))

@@ -2,6 +2,9 @@
 
 Published contract. Every record has an id of its sender's own (`record_id`), so that sent again it is the
 same record. Plates are sealed at the door: nothing behind the intake ever holds one in the clear.
+
+A time ahead of the record's arrival is held to the arrival, and the sender's own is kept as `sent_at`. On the
+wire a record is a MessagePack array in its fields' order, so fields are only ever added at the end.
 """
 
 from __future__ import annotations
@@ -64,13 +67,23 @@ class GateEvent(msgspec.Struct, frozen=True, tag="gate", array_like=True):
     """The sender's reference to its picture."""
     confirmed: bool = False
     """A person has checked the plate."""
+    sent_at: datetime | None = None
+    """The sender's own time, where `occurred_at` was held to the arrival instead."""
+
+
+class Corrects(StrEnum):
+    """What a correction is of."""
+
+    GATE_EVENT = "gate-event"
+    SIGHTING = "sighting"
 
 
 class Correction(msgspec.Struct, frozen=True, tag="correction", array_like=True):
-    """Of an earlier gate event of the same source: it was void, or something of it was different.
+    """Of an earlier gate event or sighting of the same source: it was void, or something was different.
 
     A duty of operators in practice (Putian's 平台联网管理细则, 2024, art. 5 lists 数据修正 and 数据作废).
-    None leaves a part as it was.
+    None leaves a part as it was. `occurred_at` is as the sender said it, so it may be ahead of the arrival:
+    whoever applies it holds it to the arrival. It may lie years back.
     """
 
     source: str
@@ -84,6 +97,9 @@ class Correction(msgspec.Struct, frozen=True, tag="correction", array_like=True)
     plate: SealedPlate | None = None
     plate_color: PlateColor | None = None
     reason: str = ""
+    sent_at: datetime | None = None
+    """The sender's own time, where `stated_at` was held to the arrival instead."""
+    of: Corrects = Corrects.GATE_EVENT
 
 
 class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
@@ -104,6 +120,8 @@ class Sighting(msgspec.Struct, frozen=True, tag="sighting", array_like=True):
     confidence: float | None = None
     picture: str = ""
     device_id: UUID | None = None
+    sent_at: datetime | None = None
+    """The sender's own time, where `seen_at` was held to the arrival instead."""
 
 
 Record = GateEvent | Correction | Sighting
@@ -138,9 +156,25 @@ def record_shard(source: str, shards: int) -> int:
 def content_of(record: Record) -> bytes:
     """16 bytes that differ where a record sent again under the same id says something else.
 
-    Seals differ each time and arrival times do too, so neither has a part in it.
+    Seals differ each time and arrival times do too, so neither has a part in it, nor has a time that was held
+    to the arrival: the sender's own stands in its place.
     """
     plain = msgspec.structs.asdict(record) | {"received_at": None, "plate_sealed": None}
+    own_time = plain.pop("sent_at")
+    if own_time is not None:
+        plain[_time_field(record)] = own_time
     if isinstance(record, GateEvent | Correction):
         plain["plate"] = record.plate.hash if record.plate else None
+    if isinstance(record, Correction) and record.of is Corrects.GATE_EVENT:
+        del plain["of"]  # as it was before there were any others: what was kept then stays the same
     return blake2b(_encoder.encode(plain), digest_size=16).digest()
+
+
+def _time_field(record: Record) -> str:
+    match record:
+        case GateEvent():
+            return "occurred_at"
+        case Correction():
+            return "stated_at"
+        case Sighting():
+            return "seen_at"

@@ -122,8 +122,13 @@ async def gate_events(request: AnyRequest, state: State) -> Accepted:
 
 @post("/v1/corrections", status_code=202)
 async def corrections(request: AnyRequest, state: State) -> Accepted:
-    """Corrections and voids of earlier gate events: see `gates.CorrectionRow`. All are taken, or none."""
-    source = await source_of(request, state, "gate-events")
+    """Corrections and voids of gate events and sightings: see `gates.CorrectionRow`. All, or none."""
+    try:
+        source = await source_of(request, state, "gate-events")
+    except IntakeProblem as problem:
+        if problem.slug != "not-allowed":
+            raise
+        source = await source_of(request, state, "sightings")
     rows = parse_rows(await body_of(request), _correction_row)
     now: datetime = state.now()
     made = all_or_none(rows, lambda row: correction(row, source, now, state.vault))

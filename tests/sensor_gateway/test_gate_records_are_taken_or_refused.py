@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -19,9 +20,12 @@ from sensor_gateway.publish import Publisher
 from sensor_gateway.records import (
     RECORDS_FIELD,
     Correction,
+    Corrects,
     GateEvent,
+    PlateColor,
     Record,
     Sighting,
+    content_of,
     decode_records,
     record_streams,
 )
@@ -34,9 +38,11 @@ NOW = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 VAULT = PlateVault("1d" * 32)
 
 
-def intake(redis: Redis, directory: DirectoryFollower, vault: PlateVault | None) -> httpx.AsyncClient:
+def intake(
+    redis: Redis, directory: DirectoryFollower, vault: PlateVault | None, now: datetime = NOW
+) -> httpx.AsyncClient:
     app = create_intake_app(
-        redis=redis, directory=directory, publisher=Publisher(redis, 2), vault=vault, now=lambda: NOW
+        redis=redis, directory=directory, publisher=Publisher(redis, 2), vault=vault, now=lambda: now
     )
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://intake", headers={"X-Api-Key": "garage"}
@@ -72,6 +78,10 @@ def entry(**more: Any) -> dict[str, Any]:
     return row | {"occurred_at": NOW.isoformat(), "plate_color": "blue", "confidence": 0.98} | more
 
 
+def correcting(**parts: Any) -> dict[str, Any]:
+    return {"record_id": "c", "corrects": "r", "stated_at": NOW.isoformat(), **parts}
+
+
 async def test_a_gate_event_is_published_with_its_plate_sealed(
     client: httpx.AsyncClient, redis: Redis
 ) -> None:
@@ -96,6 +106,18 @@ async def test_a_vehicle_without_a_plate_is_never_refused(client: httpx.AsyncCli
     ]
 
 
+async def test_a_plate_that_is_no_plate_was_not_read(client: httpx.AsyncClient, redis: Redis) -> None:
+    assert (await client.post("/v1/gate-events", json=[entry(plate=" · ")])).status_code == 202
+    said = {"record_id": "c", "corrects": "r1", "stated_at": NOW.isoformat(), "plate": "--"}
+    assert (await client.post("/v1/corrections", json=[said | {"plate_color": "green"}])).status_code == 202
+    event, change = await published(redis)
+    assert isinstance(event, GateEvent)
+    assert isinstance(change, Correction)
+    assert (event.plate, change.plate, change.plate_color) == (None, None, PlateColor.GREEN)
+    refused = await client.post("/v1/corrections", json=[said])
+    assert refused.json()["errors"][0]["field"] == "void"
+
+
 async def test_corrections_say_what_was_different(client: httpx.AsyncClient, redis: Redis) -> None:
     rows = [
         {"record_id": "c1", "corrects": "r1", "stated_at": NOW.isoformat(), "void": True},
@@ -107,6 +129,63 @@ async def test_corrections_say_what_was_different(client: httpx.AsyncClient, red
     assert isinstance(changed, Correction)
     assert (void.corrects, void.void, changed.void) == ("r1", True, False)
     assert changed.plate is not None
+
+
+async def test_a_missed_exit_of_weeks_ago_can_be_corrected(client: httpx.AsyncClient, redis: Redis) -> None:
+    left_at = NOW - timedelta(days=38, hours=13)
+    said = {"record_id": "c1", "corrects": "r1", "stated_at": NOW.isoformat()}
+    answer = await client.post("/v1/corrections", json=[said | {"occurred_at": left_at.isoformat()}])
+    assert answer.status_code == 202
+    (change,) = await published(redis)
+    assert isinstance(change, Correction)
+    assert change.occurred_at == left_at
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "field"),
+    [
+        ("gate-events", {"device_id": "barrier-1", "direction": "entry"}, "occurred_at"),
+        ("corrections", {"corrects": "r1", "void": True}, "stated_at"),
+        (
+            "sightings",
+            {"seen_by": "patrol", "lat": 30.87, "lon": 120.09, "plate": "浙E12345"},
+            "seen_at",
+        ),
+    ],
+)
+async def test_sent_again_what_was_dated_ahead_says_the_same(
+    redis: Redis, directory: DirectoryFollower, path: str, more: dict[str, Any], field: str
+) -> None:
+    """The first arrival comes before the time that its clock says, the second one after it."""
+    own_time = NOW + timedelta(minutes=2)
+    row = more | {"record_id": "r1", field: own_time.isoformat()}
+    key = {"X-Api-Key": "patrol" if path == "sightings" else "garage"}
+    for arrival in (NOW, NOW + timedelta(minutes=4)):
+        async with intake(redis, directory, VAULT, arrival) as client:
+            assert (await client.post(f"/v1/{path}", json=[row], headers=key)).status_code == 202
+    held, in_time = await published(redis)
+    assert NOW - timedelta(milliseconds=1) < getattr(held, field) <= NOW
+    assert (held.sent_at, getattr(in_time, field), in_time.sent_at) == (own_time, own_time, None)
+    assert content_of(held) == content_of(in_time)
+    other = msgspec.structs.replace(held, sent_at=own_time + timedelta(seconds=1))
+    assert content_of(other) != content_of(held)
+
+
+async def test_who_may_send_sightings_may_correct_them(client: httpx.AsyncClient, redis: Redis) -> None:
+    void = {"record_id": "c1", "corrects": "s1", "stated_at": NOW.isoformat(), "void": True}
+    of_sighting = void | {"of": "sighting"}
+    patrol = {"X-Api-Key": "patrol"}
+    for row, headers in ((void, patrol), (of_sighting, {"X-Api-Key": "garage"})):
+        refused = await client.post("/v1/corrections", json=[row], headers=headers)
+        (error,) = refused.json()["errors"]
+        assert (refused.status_code, error["reason"], error["field"]) == (403, "not-allowed", "of")
+    assert (await client.post("/v1/corrections", json=[of_sighting], headers=patrol)).status_code == 202
+    (change,) = await published(redis)
+    assert isinstance(change, Correction)
+    assert (change.of, change.corrects) == (Corrects.SIGHTING, "s1")
+    turned = void | {"of": "sighting", "void": False, "direction": "exit"}
+    refused = await client.post("/v1/corrections", json=[turned], headers=patrol)
+    assert refused.json()["errors"][0]["field"] == "direction"
 
 
 async def test_a_sighting_comes_with_a_plate_or_its_hash(client: httpx.AsyncClient, redis: Redis) -> None:
@@ -131,19 +210,17 @@ async def test_a_sighting_comes_with_a_plate_or_its_hash(client: httpx.AsyncClie
         ("gate-events", entry(occurred_at="2026-11-20T04:00:00"), "invalid-input", "occurred_at"),
         ("gate-events", entry(confidence=1.2), "invalid-input", "confidence"),
         ("gate-events", entry(record_id=""), "invalid-input", "record_id"),
-        ("gate-events", entry(plate=" · "), "invalid-input", "plate"),
-        (
-            "corrections",
-            {"record_id": "c", "corrects": "r", "stated_at": NOW.isoformat()},
-            "invalid-input",
-            "void",
-        ),
-        (
-            "corrections",
-            {"record_id": "c", "corrects": "c", "stated_at": NOW.isoformat(), "void": True},
-            "invalid-input",
-            "record_id",
-        ),
+        ("gate-events", entry(record_id="r\0"), "invalid-input", "record_id"),
+        ("gate-events", entry(record_id="r\n"), "invalid-input", "record_id"),
+        ("gate-events", entry(lane="\x1b[2J"), "invalid-input", "lane"),
+        ("gate-events", entry(picture="p/\0"), "invalid-input", "picture"),
+        ("gate-events", entry(plate="浙E12\x00345"), "invalid-input", "plate"),
+        ("corrections", correcting(occurred_at="2016-11-01T04:00:00Z"), "absurd-time", "occurred_at"),
+        ("corrections", correcting(occurred_at="0001-01-01T00:00:00+14:00"), "absurd-time", "occurred_at"),
+        ("corrections", correcting(occurred_at="2026-11-20T04:06:00Z"), "absurd-time", "occurred_at"),
+        ("corrections", correcting(occurred_at="2026-11-20T04:00:00"), "invalid-input", "occurred_at"),
+        ("corrections", correcting(), "invalid-input", "void"),
+        ("corrections", correcting(corrects="c", void=True), "invalid-input", "record_id"),
     ],
 )
 async def test_what_is_wrong_is_named_and_nothing_is_taken(
@@ -153,6 +230,16 @@ async def test_what_is_wrong_is_named_and_nothing_is_taken(
     assert answer.headers["content-type"] == "application/problem+json"
     (error,) = answer.json()["errors"]
     assert (error["reason"], error["field"]) == (slug, field)
+    assert await published(redis) == []
+
+
+async def test_a_sighting_of_no_plate_is_refused(client: httpx.AsyncClient, redis: Redis) -> None:
+    row = {"record_id": "s", "seen_by": "drone", "seen_at": NOW.isoformat(), "lat": 30.87, "lon": 120.09}
+    answer = await client.post(
+        "/v1/sightings", json=[row | {"plate": " · "}], headers={"X-Api-Key": "patrol"}
+    )
+    (error,) = answer.json()["errors"]
+    assert (error["reason"], error["field"]) == ("invalid-input", "plate")
     assert await published(redis) == []
 
 
