@@ -145,7 +145,7 @@ async def test_a_missed_exit_of_weeks_ago_can_be_corrected(client: httpx.AsyncCl
     ("path", "more", "field"),
     [
         ("gate-events", {"device_id": "barrier-1", "direction": "entry"}, "occurred_at"),
-        ("corrections", {"corrects": "r1", "void": True}, "stated_at"),
+        ("corrections", {"corrects": "r0", "void": True}, "stated_at"),
         (
             "sightings",
             {"seen_by": "patrol", "lat": 30.87, "lon": 120.09, "plate": "浙E12345"},
