@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import psycopg
 import structlog
 import uvloop
-from prometheus_client import start_http_server
+from prometheus_client import Counter, start_http_server
 from redis.asyncio import Redis
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud import metrics
 from parking_cloud.accounts import events as account_events
 from parking_cloud.gates import events as gate_events
-from parking_cloud.gates.projector import project_records
+from parking_cloud.gates.projector import RecordsProjected, project_records
 from parking_cloud.gates.reconciliation import reconcile_all
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
@@ -31,8 +33,14 @@ from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
 from parking_cloud.occupancy.history import ensure_partitions
 from parking_cloud.occupancy.projector import Projected, forget_silent_spaces, project, settle_spaces
-from parking_cloud.operations.events import DEVICE_FAULT, publish_faults
+from parking_cloud.operations.events import (
+    DEVICE_FAULT,
+    SOURCE_HEALTH,
+    publish_faults,
+    publish_source_health,
+)
 from parking_cloud.operations.jobs import judge_devices, judge_silence
+from parking_cloud.operations.sources import SourceEar, judge_sources
 from parking_cloud.projection import Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
@@ -46,8 +54,16 @@ JOBS: list[tuple[str, float, Job]] = [
     ("silent spaces", 60, forget_silent_spaces),
     ("silence", 300, judge_silence),
     ("device health", 3600, judge_devices),
+    ("sources", 60, judge_sources),
 ]
 """Name, seconds between two runs, and what is done."""
+_LATER = {"sources": 60.0}
+"""Jobs that wait so long at a start: what came while no worker ran has to be taken in first."""
+
+_PASSING = ("08", "40", "53300", "57P")
+"""How the SQLSTATEs begin of what passes: connection lost, deadlock, too many clients, shutting down."""
+
+FAILED = Counter("parking_job_failures", "Runs of regular jobs that ended in an error", ["job"])
 
 ALIVE_KEY = "parking:worker:alive"
 _ALIVE_S = 10
@@ -59,9 +75,23 @@ OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     account_events.SOURCE_CHANGED: account_events.publish_sources,
     FACILITY_COUNTED: gate_events.recount,
     DEVICE_FAULT: publish_faults,
+    SOURCE_HEALTH: publish_source_health,
 }
 
 log = structlog.get_logger("worker")
+
+
+def passes(error: Exception) -> bool:
+    """True where PostgreSQL is away or gave the transaction up: the same again may go well.
+
+    A statement that is wrong, or data that do not fit, stay so however often they are tried.
+    """
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, psycopg.OperationalError):
+        return cause.sqlstate is None or cause.sqlstate.startswith(_PASSING)
+    return isinstance(cause, OSError)
 
 
 class Worker:
@@ -79,6 +109,7 @@ class Worker:
         self._redis = redis
         self._name = name or socket.gethostname()
         self._clocks = ClockWatch()
+        self._ear = SourceEar()
         self._wake_relay = asyncio.Event()
         self._projectors: list[StreamProjector[Any]] = [
             StreamProjector(projection, shard, sessions, redis, self._name)
@@ -102,15 +133,22 @@ class Worker:
             streams=record_streams(self._settings.stream_shards),
             field=RECORDS_FIELD,
             decode=decode_records,
-            project=project_records,
+            project=self._project_records,
             committed=lambda _: self._wake_relay.set(),
             batch=self._settings.projector_batch,
             block_ms=self._settings.projector_block_ms,
         )
 
+    async def _project_records(
+        self, session: AsyncSession, records: Sequence[Record], shard: int
+    ) -> RecordsProjected:
+        self._ear.note(records)  # they arrived, whatever becomes of them
+        return await project_records(session, records, shard)
+
     def _observations_committed(self, done: Projected) -> None:
         metrics.note(done, datetime.now(UTC))
         self._clocks.note(done.fresh)
+        self._ear.note(done.fresh)
         if done.facilities:
             self._wake_relay.set()
 
@@ -135,19 +173,30 @@ class Worker:
 
     async def _repeat(self, name: str, every_s: float, job: Job) -> None:
         """Do a job now and then again, in a transaction of its own, by one worker at a time."""
+        await asyncio.sleep(_LATER.get(name, 0))
         while True:
             await insistently(partial(self._do, name, job))
             await asyncio.sleep(every_s)
 
     async def _do(self, name: str, job: Job) -> None:
-        async with transaction(self._sessions) as session:
-            if await only_one(session, name):
-                with metrics.JOBS.labels(name).time():
-                    await job(session, datetime.now(UTC))
+        """One run. Where it fails it is counted and told, and the next run tries again: all else goes on.
+
+        Raises only what passes, such as a lost connection.
+        """
+        try:
+            async with transaction(self._sessions) as session:
+                if await only_one(session, name):
+                    with metrics.JOBS.labels(name).time():
+                        await job(session, datetime.now(UTC))
+        except Exception as error:
+            if passes(error):
+                raise
+            FAILED.labels(name).inc()
+            log.exception("a job failed", job=name)
         self._wake_relay.set()
 
     async def _settle(self) -> None:
-        """Every second: show the changes that have lasted their hold-off, and write what clocks did."""
+        """Every second: show the changes that have lasted their hold-off, and write what sources did."""
         while True:
             await insistently(self._settle_now)
             await asyncio.sleep(_SETTLE_S)
@@ -158,6 +207,7 @@ class Worker:
                 self._wake_relay.set()
         async with transaction(self._sessions) as session:
             await self._clocks.flush(session)
+            await self._ear.flush(session)
 
     async def _relay_outbox(self) -> None:
         """At once after a batch, and every half second for what other processes wrote."""

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.occupancy.rules import PRIOR_RIGHT, PRIOR_TOTAL
 
 # rules.certainty and rules.accuracy, for all spaces at once. A space that several devices watch counts by
-# the one that says most. All tables whole, by hash: 100,000 spaces take some tenths of a second.
+# the one that says most; a counted facility by the average of those that tell of counts or passages.
+# All tables whole, by hash: 100,000 spaces take some tenths of a second.
 _TRUST = """(cast(:right as float8) + coalesce(a.agreed, 0))
     / (:total + coalesce(a.agreed, 0) + coalesce(a.disagreed, 0)) * case when a.doubted then 0.5 else 1 end"""
 _FADED = "power(0.5, greatest(extract(epoch from :now - {at}), 0) / cast(:limit_s as float8))"
@@ -34,8 +35,12 @@ _SUMS = text(
         from spaces group by facility_id
     ), counters as (
         select w.facility_id, avg({_TRUST}) as trust
-        from device_watch w left join device_accuracy a on a.device_id = w.device_id
-        where w.space_id is null group by w.facility_id
+        from device_watch w
+            left join device_state d on d.device_id = w.device_id
+            left join device_heard h on h.device_id = w.device_id
+            left join device_accuracy a on a.device_id = w.device_id
+        where w.space_id is null and (d.device_id is not null or h.passage_at is not null)
+        group by w.facility_id
     )
     select f.facility_id, coalesce(s.known, 0) as known,
         case when n.counting = 'spaces' then coalesce(s.certain, 0)
@@ -97,15 +102,21 @@ async def set_accuracy(session: AsyncSession, device_id: UUID, *, agreed: int, d
     )
 
 
-async def set_doubted(session: AsyncSession, device_ids: Collection[UUID], *, doubted: bool) -> None:
-    """Say of devices that an open fault puts in doubt what they say, or no longer does."""
-    if device_ids:
-        await session.execute(
-            text(
-                "insert into device_accuracy as a (device_id, agreed, disagreed, doubted)"
-                " select id, 0, 0, :doubted from unnest(cast(:ids as uuid[])) as n(id) order by id"
-                " on conflict (device_id) do update set doubted = excluded.doubted"
-                " where a.doubted <> excluded.doubted"
-            ),
-            {"ids": list(device_ids), "doubted": doubted},
-        )
+async def set_doubted(session: AsyncSession, devices: Collection[UUID]) -> None:
+    """Say that an open fault puts in doubt what these devices say, and of no others."""
+    ids = {"ids": list(devices)}
+    await session.execute(
+        text(
+            "insert into device_accuracy as a (device_id, agreed, disagreed, doubted)"
+            " select id, 0, 0, true from unnest(cast(:ids as uuid[])) as n(id) order by id"
+            " on conflict (device_id) do update set doubted = true where not a.doubted"
+        ),
+        ids,
+    )
+    await session.execute(
+        text(
+            "update device_accuracy a set doubted = false where a.doubted and not exists"
+            " (select from unnest(cast(:ids as uuid[])) as n(id) where n.id = a.device_id)"
+        ),
+        ids,
+    )

@@ -55,7 +55,10 @@ class Restless(msgspec.Struct, frozen=True):
 
 
 class Battery(msgspec.Struct, frozen=True):
-    """A device's newest voltage, its profile's limits, and the lowest voltage of each day."""
+    """A device's newest voltage, its profile's limits, and the lowest voltage of each day.
+
+    `reported_low_at`: when the device last said itself that it is low; None where it says no such thing.
+    """
 
     device_id: UUID
     facility_id: UUID
@@ -64,6 +67,15 @@ class Battery(msgspec.Struct, frozen=True):
     full_v: float
     empty_v: float
     lowest_by_day: dict[date, float]
+    reported_low_at: datetime | None = None
+
+
+class SaidLow(msgspec.Struct, frozen=True):
+    """A device whose newest word of its battery is that it is low."""
+
+    device_id: UUID
+    facility_id: UUID
+    reported_at: datetime
 
 
 class SaidOfSpace(msgspec.Struct, frozen=True):
@@ -76,17 +88,36 @@ class SaidOfSpace(msgspec.Struct, frozen=True):
 
 
 async def quiet_devices(session: AsyncSession, now: datetime, *, missed: int) -> list[LastHeard]:
-    """Devices not heard for `missed` keep-alives; of those never heard, registered so long ago."""
-    # Both tables whole, hashed by their keys: a tenth of a second for 100,000 devices.
+    """Devices not heard for `missed` keep-alives; of those never heard, registered so long ago.
+
+    Passages and sightings that a device tells of are words of it too.
+    """
+    # The tables whole, hashed by their keys: a tenth of a second for 100,000 devices.
     rows = await session.execute(
         text(
-            "select w.device_id, w.facility_id, s.observed_at, w.created_at, w.keep_alive"
+            "select w.device_id, w.facility_id, greatest(s.observed_at, h.heard_at),"
+            " w.created_at, w.keep_alive"
             " from device_watch w left join device_state s on s.device_id = w.device_id"
-            " where coalesce(s.observed_at, w.created_at) <= :now - :missed * w.keep_alive"
+            " left join device_heard h on h.device_id = w.device_id"
+            " where coalesce(greatest(s.observed_at, h.heard_at), w.created_at)"
+            " <= :now - :missed * w.keep_alive"
         ),
         {"now": now, "missed": missed},
     )
     return [LastHeard(*row) for row in rows]
+
+
+async def reporting(session: AsyncSession, devices: Collection[UUID]) -> set[UUID]:
+    """Of devices that watch no space, those that tell of counts or passages; a patrol's camera does not."""
+    rows = await session.scalars(
+        text(
+            "select d.id from unnest(cast(:ids as uuid[])) as d(id)"
+            " left join device_state s on s.device_id = d.id left join device_heard h on h.device_id = d.id"
+            " where s.device_id is not null or h.passage_at is not null"
+        ),
+        {"ids": list(devices)},
+    )
+    return set(rows)
 
 
 _UNCHANGED = text(
@@ -235,11 +266,13 @@ async def weak_batteries(
                 from battery_day where day > cast(:today as date) - :days group by device_id
             )
             select w.device_id, w.facility_id, s.battery_v, s.battery_at, w.battery_full_v, w.battery_empty_v,
+                f.at as reported_low_at,
                 array(select array[cast(extract(epoch from day) as float8), lowest_v] from battery_day b
                     where b.device_id = w.device_id and day > cast(:today as date) - :days) as by_day
             from device_watch w
                 join device_state s on s.device_id = w.device_id
                 left join lines l on l.device_id = w.device_id
+                left join battery_flag f on f.device_id = w.device_id and f.low
             where w.battery_full_v > w.battery_empty_v and s.battery_v is not null and (
                 s.battery_v < w.battery_empty_v + :share * (w.battery_full_v - w.battery_empty_v) + 1e-6
                 or (l.days >= :least and l.slope < 0
@@ -257,9 +290,21 @@ async def weak_batteries(
             full_v=row.battery_full_v,
             empty_v=row.battery_empty_v,
             lowest_by_day={date(1970, 1, 1) + timedelta(seconds=at): v for at, v in row.by_day},
+            reported_low_at=row.reported_low_at,
         )
         for row in rows
     ]
+
+
+async def said_low(session: AsyncSession) -> list[SaidLow]:
+    """Devices that say themselves that their battery is low, whatever their voltage is."""
+    rows = await session.execute(
+        text(
+            "select w.device_id, w.facility_id, f.at"
+            " from battery_flag f join device_watch w on w.device_id = f.device_id where f.low"
+        )
+    )
+    return [SaidLow(*row) for row in rows]
 
 
 async def said_of_space(

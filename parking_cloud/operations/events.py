@@ -1,8 +1,9 @@
-"""Operations' events: a fault of a device was opened or closed."""
+"""Operations' events: a device's fault was opened or closed, a source fell late or is back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from redis.asyncio import Redis
@@ -12,14 +13,21 @@ from parking_cloud.kernel.outbox import OutboxMessage
 
 DEVICE_FAULT = "operations.device_fault"
 """Outbox topic; the key is the device's id, the payload {"fault", "condition", "state", "at"}."""
+SOURCE_HEALTH = "operations.source_health"
+"""Outbox topic; the key is the source, the payload {"state": "late" or "back", "at"}."""
 EVENTS_STREAM = "parking:operations:events"
 _EVENTS_KEPT = 50_000
 
 
-async def publish_faults(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
-    """Outbox handler: each opening and closing, in order, onto one stream."""
+async def _publish(key: str, _: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
     pipeline = redis.pipeline(transaction=False)
     for message in messages:
-        event = msgspec.json.encode({"device_id": message.key, **message.payload})
+        event = msgspec.json.encode({key: message.key, **message.payload})
         pipeline.xadd(EVENTS_STREAM, {"e": event}, maxlen=_EVENTS_KEPT, approximate=True)
     await pipeline.execute()
+
+
+publish_faults = partial(_publish, "device_id")
+"""Outbox handler: each opening and closing, in order, onto one stream."""
+publish_source_health = partial(_publish, "source")
+"""Outbox handler: each lateness and its end, in order, onto the same stream."""

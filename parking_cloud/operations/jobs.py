@@ -22,6 +22,9 @@ from parking_cloud.operations.judgements import last_judgements
 from parking_cloud.operations.rules import Condition
 from parking_cloud.registry.service import capacities, counters_of
 
+_FAULTS_LOCK = 7_308_001
+"""Advisory lock: one look at devices at a time."""
+
 
 class Found(NamedTuple):
     """A fault that holds now."""
@@ -32,13 +35,15 @@ class Found(NamedTuple):
 
 async def judge_silence(session: AsyncSession, now: datetime) -> None:
     """Which devices are silent; every five minutes."""
+    await _alone(session)
     quiet = await evidence.quiet_devices(session, now, missed=rules.MISSED)
     await _settle(session, now, Condition.SILENT, _held(quiet, lambda d: rules.judge_silent(d, now)))
+    await _restate_doubt(session)
 
 
 async def judge_devices(session: AsyncSession, now: datetime) -> None:
     """Which devices are stuck, flap, run out of battery or have drifted; every hour."""
-    today = now.astimezone(UTC).date()
+    await _alone(session)
     still = await evidence.unchanged_spaces(
         session,
         now,
@@ -53,6 +58,24 @@ async def judge_devices(session: AsyncSession, now: datetime) -> None:
     await _settle(
         session, now, Condition.FLAPPING, _held(restless, lambda d: rules.judge_flapping(d.changes))
     )
+    await _settle(session, now, Condition.BATTERY_LOW, await _low_batteries(session, now))
+    await _settle(session, now, Condition.DRIFTED, await _drifted(session))
+    await _restate_doubt(session)
+
+
+async def _alone(session: AsyncSession) -> None:
+    """Wait for the other of the two: each must see all open faults to say which devices are in doubt."""
+    await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _FAULTS_LOCK})
+
+
+def _held(devices: list[Any], judge: Any) -> dict[UUID, Found]:
+    judged = ((device, judge(device)) for device in devices)
+    return {d.device_id: Found(d.facility_id, found) for d, found in judged if found is not None}
+
+
+async def _low_batteries(session: AsyncSession, now: datetime) -> dict[UUID, Found]:
+    """By the voltage where it shows it, with what the device says of it; else by the device's own word."""
+    today = now.astimezone(UTC).date()
     await evidence.take_in_batteries(session, today, days=rules.FORECAST_DAYS)
     weak = await evidence.weak_batteries(
         session,
@@ -61,13 +84,9 @@ async def judge_devices(session: AsyncSession, now: datetime) -> None:
         days=rules.FORECAST_DAYS,
         least_days=rules.FORECAST_LEAST_DAYS,
     )
-    await _settle(session, now, Condition.BATTERY_LOW, _held(weak, lambda d: rules.judge_battery(d, today)))
-    await _settle(session, now, Condition.DRIFTED, await _drifted(session))
-
-
-def _held(devices: list[Any], judge: Any) -> dict[UUID, Found]:
-    judged = ((device, judge(device)) for device in devices)
-    return {d.device_id: Found(d.facility_id, found) for d, found in judged if found is not None}
+    measured = _held(weak, lambda d: rules.judge_battery(d, today))
+    said = _held(await evidence.said_low(session), lambda d: rules.BatteryReported(d.reported_at))
+    return said | measured
 
 
 async def _drifted(session: AsyncSession) -> dict[UUID, Found]:
@@ -79,7 +98,9 @@ async def _drifted(session: AsyncSession) -> dict[UUID, Found]:
             found[device] = Found(facility, drift)
     drifts = await newest_drifts(session)
     sizes = await capacities(session, drifts)
-    for device, facility in (await counters_of(session, drifts)).items():
+    counters = await counters_of(session, drifts)
+    for device in await evidence.reporting(session, counters):
+        facility = counters[device]
         counter = rules.judge_counter_drift(drifts[facility], sizes[facility])
         if counter is not None:
             found[device] = Found(facility, counter)
@@ -116,8 +137,6 @@ async def _settle(
             for d, f, s in events
         ],
     )
-    if condition in rules.DOUBTING:
-        await _doubt(session, list(opened.keys() | ended.keys()))
 
 
 async def _open(
@@ -158,15 +177,13 @@ def _json(found: Found) -> str:
     return msgspec.json.encode(found.evidence).decode()
 
 
-async def _doubt(session: AsyncSession, devices: list[UUID]) -> None:
-    """Tell occupancy which of these devices now have a fault that puts in doubt what they say."""
-    rows = await session.scalars(
+async def _restate_doubt(session: AsyncSession) -> None:
+    """Tell occupancy which devices have a fault that puts in doubt what they say: all of them, each time."""
+    doubted = await session.scalars(
         text(
-            "select distinct device_id from device_fault where device_id = any(:ids) and closed_at is null"
+            "select distinct device_id from device_fault where closed_at is null"
             " and condition = any(:conditions)"
         ),
-        {"ids": devices, "conditions": [condition.value for condition in rules.DOUBTING]},
+        {"conditions": [condition.value for condition in rules.DOUBTING]},
     )
-    doubted = set(rows)
-    await set_doubted(session, sorted(doubted), doubted=True)
-    await set_doubted(session, sorted(set(devices) - doubted), doubted=False)
+    await set_doubted(session, doubted.all())

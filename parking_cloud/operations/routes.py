@@ -1,11 +1,11 @@
-"""Operations over HTTP: faults, findings, checks, accuracy, and the sources' clocks."""
+"""Operations over HTTP: faults, findings, checks, accuracy, and the health of sources."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Controller, get, post
+from litestar import Controller, get, post, put
 from litestar.connection import Request
 from litestar.params import Parameter
 from litestar.types import ControllerRouterHandler
@@ -15,7 +15,6 @@ from parking_cloud.accounts.guards import allow
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.clock import Clock
-from parking_cloud.occupancy.clocks import SourceClock, source_clocks
 from parking_cloud.operations import service
 from parking_cloud.operations.rules import Condition
 from parking_cloud.operations.schemas import (
@@ -23,10 +22,13 @@ from parking_cloud.operations.schemas import (
     CheckClosing,
     CheckOut,
     CheckPage,
+    DutyIn,
     FaultPage,
     FindingIn,
     FindingOut,
+    SourceOut,
 )
+from parking_cloud.operations.sources import list_sources
 
 _SEE = allow(Role.OPERATOR_STAFF, Role.ENFORCEMENT_OFFICER, Role.CITY_ADMINISTRATOR, Role.AUDITOR)
 _ACT = allow(Role.OPERATOR_STAFF, Role.ENFORCEMENT_OFFICER, Role.CITY_ADMINISTRATOR)
@@ -89,14 +91,21 @@ class OperationsController(Controller):
         return await service.close_check(session, request.user, check_id, data, clock.now())
 
     @get("/devices/{device_id:uuid}/accuracy", guards=[_SEE])
-    async def accuracy(self, session: AsyncSession, device_id: UUID) -> Accuracy:
+    async def accuracy(self, request: StaffRequest, session: AsyncSession, device_id: UUID) -> Accuracy:
         """How often people found a device right, in all and by month."""
-        return await service.device_accuracy(session, device_id)
+        return await service.device_accuracy(session, request.user, device_id)
 
     @get("/sources", guards=[allow(Role.CITY_ADMINISTRATOR, Role.AUDITOR)])
-    async def sources(self, session: AsyncSession) -> list[SourceClock]:
-        """How far each source's clock is from ours."""
-        return await source_clocks(session)
+    async def sources(self, session: AsyncSession, clock: Clock) -> list[SourceOut]:
+        """When each source was last heard, whether it is late, and how far its clock is from ours."""
+        return await list_sources(session, clock.now())
+
+    @put("/sources/{source:str}/duty", guards=[allow(Role.CITY_ADMINISTRATOR)], status_code=204)
+    async def duty(
+        self, request: StaffRequest, session: AsyncSession, clock: Clock, source: str, data: DutyIn
+    ) -> None:
+        """How often a source has to send something; it may be set before the source was ever heard."""
+        await service.set_source_duty(session, request.user, source, data, clock.now())
 
 
 route_handlers: list[ControllerRouterHandler] = [state_finding, OperationsController]

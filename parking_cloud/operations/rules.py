@@ -1,4 +1,4 @@
-"""When a device is at fault, and whether it agreed with a person: pure decisions, each with its evidence.
+"""When a device is at fault, whether it agreed with a person, and when a source is late: pure decisions.
 
 Each `judge_…` gives the evidence of a fault (its fields are the numbers by which a person can check it),
 or None where there is none. Volts are V, times are aware UTC, days are UTC days.
@@ -66,6 +66,15 @@ COUNTER_DRIFT_LEAST = 3
 COUNTER_DRIFT_SHARE = 0.05
 """Of a facility's capacity; a drift of fewer vehicles than both allow is none."""
 
+LATE_INTERVALS = 3
+"""A source is late when nothing came for so many of its usual intervals."""
+LATE_LEAST_S = 600.0
+"""And not before: what usually speaks every second may be quiet for some minutes."""
+_REMEMBERED_S = 7 * 86_400.0
+"""A source's usual interval is that of about the last week: nights and Sundays are in it."""
+_LONGEST_S = 86_400.0
+"""A longer pause counts as this long: it was no interval, something stood still."""
+
 
 class Silent(msgspec.Struct, frozen=True):
     """`missed` keep-alives have passed since `last_heard` (None: never; then since `registered_at`)."""
@@ -101,7 +110,8 @@ class Flapping(msgspec.Struct, frozen=True):
 
 class BatteryLow(msgspec.Struct, frozen=True):
     """The newest voltage, and the line through the lowest of each day. `percent` lies outside 0..100 where
-    the voltage does outside the profile. `empty_on` is when the line reaches `empty_v`.
+    the voltage does outside the profile. `empty_on` is when the line reaches `empty_v`. `reported_low_at`:
+    the device says so itself too, last at that time.
     """
 
     volts: float
@@ -112,6 +122,13 @@ class BatteryLow(msgspec.Struct, frozen=True):
     lowest_by_day: dict[str, float]
     slope_v_per_day: float | None
     empty_on: date | None
+    reported_low_at: datetime | None = None
+
+
+class BatteryReported(msgspec.Struct, frozen=True):
+    """The device itself says that its battery is low, last at that time; its voltage does not show it."""
+
+    reported_low_at: datetime
 
 
 class Drifted(msgspec.Struct, frozen=True):
@@ -133,7 +150,7 @@ class CounterDrifted(msgspec.Struct, frozen=True):
     capacity: int
 
 
-Evidence = Silent | Stuck | Flapping | BatteryLow | Drifted | CounterDrifted
+Evidence = Silent | Stuck | Flapping | BatteryLow | BatteryReported | Drifted | CounterDrifted
 
 
 def judge_silent(device: LastHeard, now: datetime) -> Silent | None:
@@ -208,6 +225,7 @@ def judge_battery(battery: Battery, today: date) -> BatteryLow | None:
         lowest_by_day={day.isoformat(): volts for day, volts in days},
         slope_v_per_day=None if slope is None else round(slope, 6),
         empty_on=empty_on,
+        reported_low_at=battery.reported_low_at,
     )
 
 
@@ -274,3 +292,47 @@ def said_then(
     near = [s for s in ordered if abs(s.at - found_at) < tolerance]
     same = [s for s in held + near if s.occupied == occupied]
     return same[-1] if same else before[-1]
+
+
+class Rhythm(msgspec.Struct, frozen=True):
+    """When a source was last heard and how long its pauses are: `usual_s`, as of about `watched_s`."""
+
+    heard_at: datetime
+    usual_s: float | None = None
+    watched_s: float = 0.0
+
+
+def heard_again(rhythm: Rhythm | None, at: datetime) -> Rhythm:
+    """The rhythm after a word at `at`; one that is older than the newest changes nothing.
+
+    Each pause counts by its length: the mean is of the pause in which a moment lies. So a source that sends
+    fifty messages at once every half hour has an interval of half an hour, not of a minute.
+    """
+    if rhythm is None:
+        return Rhythm(at)
+    if at <= rhythm.heard_at:
+        return rhythm
+    pause = min((at - rhythm.heard_at).total_seconds(), _LONGEST_S)
+    watched = min(rhythm.watched_s + pause, _REMEMBERED_S)
+    usual = pause
+    if rhythm.usual_s is not None:
+        usual = rhythm.usual_s + (pause - rhythm.usual_s) * pause / watched
+    return Rhythm(at, usual, watched)
+
+
+def late_after(usual_s: float | None, duty_s: int | None) -> timedelta | None:
+    """How long a source may be quiet: its duty where one is set, else three of its usual intervals.
+
+    None where neither is known yet.
+    """
+    if duty_s is not None:
+        return timedelta(seconds=duty_s)
+    return None if usual_s is None else timedelta(seconds=max(LATE_INTERVALS * usual_s, LATE_LEAST_S))
+
+
+def is_late(
+    heard_at: datetime | None, duty_since: datetime | None, limit: timedelta | None, now: datetime
+) -> bool:
+    """Nothing came for longer than `limit`; what was never heard has had so long since its duty was set."""
+    since = heard_at or duty_since
+    return since is not None and limit is not None and now - since > limit

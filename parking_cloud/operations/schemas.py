@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -78,6 +79,39 @@ class FaultPage(msgspec.Struct, frozen=True):
 class CheckPage(msgspec.Struct, frozen=True):
     items: list[CheckOut]
     next_cursor: UUID | None
+
+
+class SourceState(StrEnum):
+    """Whether a source sends as it should."""
+
+    OK = "ok"
+    LATE = "late"
+
+
+class SourceOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A source that sends of itself. It is late when nothing came for `late_after_s`: its duty where one is
+    set, else three of its usual intervals and at least ten minutes; None while neither is known.
+
+    `skew_s`: how much later than its own time its statements arrive; below zero its clock is ahead.
+    """
+
+    source: str
+    state: SourceState
+    last_heard: datetime | None
+    late_since: datetime | None
+    """When operations were told that it is late."""
+    usual_s: float | None
+    duty_s: int | None
+    late_after_s: float | None
+    skew_s: float | None
+    ahead: int
+    """Statements dated ahead of their arrival, so far."""
+
+
+class DutyIn(msgspec.Struct, frozen=True):
+    """How often, in seconds, a source has to send something; null: as it usually does."""
+
+    every_s: Annotated[int, msgspec.Meta(ge=60, le=31 * 86_400)] | None
 
 
 class MonthOfAccuracy(msgspec.Struct, frozen=True):

@@ -23,12 +23,14 @@ from parking_cloud.operations.schemas import (
     CheckClosing,
     CheckOut,
     CheckPage,
+    DutyIn,
     FaultOut,
     FaultPage,
     FindingIn,
     FindingOut,
     MonthOfAccuracy,
 )
+from parking_cloud.operations.sources import set_duty
 from parking_cloud.registry.service import SpacePlace, device_names, facilities_of, space_place
 
 _OLDEST_FINDING = timedelta(days=7)
@@ -37,6 +39,11 @@ _OLDEST_FINDING = timedelta(days=7)
 class SpaceNotFound(NotFound):
     slug = "space-not-found"
     title = {"zh-CN": "没有这个泊位", "en": "There is no such space"}
+
+
+class DeviceNotFound(NotFound):
+    slug = "device-not-found"
+    title = {"zh-CN": "没有这个设备", "en": "There is no such device"}
 
 
 class CheckNotFound(NotFound):
@@ -207,11 +214,31 @@ async def list_checks(
     return CheckPage(items, items[-1].id if len(checks) > limit else None)
 
 
-async def device_accuracy(session: AsyncSession, device_id: UUID) -> Accuracy:
-    """How often people found a device right, in all and by month."""
+async def device_accuracy(session: AsyncSession, who: Identity, device_id: UUID) -> Accuracy:
+    """How often people found a device right, in all and by month. Raises DeviceNotFound, NotAllowed."""
+    name = (await device_names(session, [device_id])).get(device_id)
+    if name is None:
+        raise DeviceNotFound()
+    _may_act(who, name.operator_id)
     right, wrong = await counts_of(session, device_id)
     months = [MonthOfAccuracy(*row) for row in await by_month(session, device_id)]
     return Accuracy(right, wrong, round(accuracy(right, wrong), 4), months)
+
+
+async def set_source_duty(
+    session: AsyncSession, who: Identity, source: str, duty: DutyIn, now: datetime
+) -> None:
+    """Say how often a source has to send something."""
+    await set_duty(session, source, duty.every_s, now)
+    await audit.record(
+        session,
+        actor_id=who.user_id,
+        actor_role=who.role,
+        action="operations.source_duty",
+        subject_type="source",
+        subject_id=source,
+        detail={"every_s": duty.every_s},
+    )
 
 
 async def _checks(session: AsyncSession, checks: list[SensorCheck]) -> list[CheckOut]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -18,13 +18,17 @@ from parking_cloud.operations import service
 from parking_cloud.operations.jobs import judge_devices
 from parking_cloud.operations.rules import Outcome
 from parking_cloud.operations.schemas import CheckClosing, FindingIn
-from parking_cloud.operations.service import CheckClosed, SpaceNotFound
+from parking_cloud.operations.service import CheckClosed, DeviceNotFound, SpaceNotFound
 from tests.factories import NOON, load_small_city, observed
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
 OFFICER = Identity(user_id=uuid4(), username="wang", role=Role.ENFORCEMENT_OFFICER)
 MINUTE = timedelta(minutes=1)
+
+
+def staff_of(operator: UUID) -> Identity:
+    return Identity(user_id=uuid4(), username="li", role=Role.OPERATOR_STAFF, operator_id=operator)
 
 
 async def found(session: AsyncSession, device: Any, occupied: bool, minute: float = 10) -> Any:
@@ -90,7 +94,7 @@ async def test_what_the_check_showed_decides_who_was_right(
     closing = CheckClosing(outcome, "看过现场")
     closed = await service.close_check(session, OFFICER, stated.check_id, closing, NOON + 30 * MINUTE)
     assert (closed.outcome, closed.note) == (outcome, "看过现场")
-    accuracy = await service.device_accuracy(session, devices["sensor-1"].id)
+    accuracy = await service.device_accuracy(session, OFFICER, devices["sensor-1"].id)
     assert (accuracy.right, accuracy.wrong) == (right, wrong)
     kept = await session.execute(text("select agreed, disagreed from device_accuracy"))
     assert tuple(kept.one()) == (right, wrong)
@@ -118,9 +122,21 @@ async def test_what_cannot_be_is_refused(session: AsyncSession) -> None:
         await service.state_finding(session, OFFICER, FindingIn(uuid4(), True), NOON)
     with pytest.raises(InvalidInput):
         await service.state_finding(session, OFFICER, FindingIn(space, True, NOON + MINUTE), NOON)
-    stranger = Identity(user_id=uuid4(), username="li", role=Role.OPERATOR_STAFF, operator_id=uuid4())
+    stranger = staff_of(uuid4())
     with pytest.raises(NotAllowed):
         await service.state_finding(session, stranger, FindingIn(space, True), NOON)
     await found(session, devices["sensor-1"], False)
     theirs = await service.list_checks(session, stranger, closed=False, before=None, limit=9)
     assert theirs.items == []
+
+
+async def test_a_devices_accuracy_is_for_its_operators_staff(session: AsyncSession) -> None:
+    devices = await street(session)
+    await found(session, devices["sensor-1"], True)
+    operator = await session.scalar(text("select id from operator"))
+    own = await service.device_accuracy(session, staff_of(operator), devices["sensor-1"].id)
+    assert (own.right, own.wrong) == (1, 0)
+    with pytest.raises(NotAllowed):
+        await service.device_accuracy(session, staff_of(uuid4()), devices["sensor-1"].id)
+    with pytest.raises(DeviceNotFound):
+        await service.device_accuracy(session, OFFICER, uuid4())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -12,12 +13,16 @@ from hypothesis import strategies as st
 from parking_cloud.occupancy.evidence import Battery, LastHeard, Neighbours, SaidOfSpace, Unchanged
 from parking_cloud.occupancy.rules import accuracy, carried_on, certainty
 from parking_cloud.operations.rules import (
+    Rhythm,
+    heard_again,
+    is_late,
     judge_battery,
     judge_counter_drift,
     judge_drift,
     judge_flapping,
     judge_silent,
     judge_stuck,
+    late_after,
     said_then,
     wilson_lower,
 )
@@ -130,3 +135,50 @@ def test_certainty_grows_with_agreement_and_fades_with_age(
     later = carried_on(sure, NOON, NOON + timedelta(seconds=more), limit)
     assert later == pytest.approx(trust * 0.5 ** ((age + more) / 7200))
     assert certainty(trust, limit + timedelta(seconds=1), limit, doubted=False) == 0
+
+
+def rhythm_of(pauses: Iterable[float]) -> Rhythm:
+    """What is known of a source that made these pauses, in seconds, after its first word at NOON."""
+    rhythm = heard_again(None, NOON)
+    for pause in pauses:
+        rhythm = heard_again(rhythm, rhythm.heard_at + timedelta(seconds=pause))
+    return rhythm
+
+
+def test_a_usual_interval_is_the_pause_in_which_a_moment_lies() -> None:
+    assert rhythm_of([1800] * 9).usual_s == pytest.approx(1800)
+    bursts = rhythm_of([*[1] * 50, 1750] * 9)
+    assert bursts.usual_s == pytest.approx(1750, rel=0.05)
+    assert rhythm_of([60] * 1000 + [8 * 3600]).usual_s == pytest.approx(28800 * 28800 / 88800, rel=0.01)
+
+
+@given(st.lists(st.floats(1, 10**6), min_size=1, max_size=50))
+def test_a_usual_interval_is_within_the_pauses_made(pauses: list[float]) -> None:
+    usual = rhythm_of(pauses).usual_s
+    assert usual is not None
+    held = [min(pause, 86_400) for pause in pauses]
+    assert min(held) - 1e-3 <= usual <= max(held) + 1e-3
+
+
+def test_an_older_word_changes_no_rhythm() -> None:
+    rhythm = rhythm_of([60, 60])
+    assert heard_again(rhythm, NOON) == rhythm
+
+
+@pytest.mark.parametrize(
+    ("usual_s", "duty_s", "limit"),
+    [(None, None, None), (1, None, 600), (1800, None, 5400), (1800, 900, 900), (None, 900, 900)],
+)
+def test_a_source_may_be_quiet_for_three_intervals_or_its_duty(
+    usual_s: float | None, duty_s: int | None, limit: float | None
+) -> None:
+    quiet = late_after(usual_s, duty_s)
+    assert (None if quiet is None else quiet.total_seconds()) == limit
+
+
+def test_a_source_never_heard_is_late_by_its_duty_only() -> None:
+    duty = timedelta(seconds=900)
+    assert not is_late(None, None, None, NOON)
+    assert not is_late(None, NOON - duty, duty, NOON)
+    assert is_late(None, NOON - duty, duty, NOON + timedelta(seconds=1))
+    assert not is_late(NOON, NOON - 9 * duty, duty, NOON + timedelta(seconds=1))
