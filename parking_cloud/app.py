@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.guards import public
 from parking_cloud.accounts.middleware import IdentityMiddleware
 from parking_cloud.accounts.routes import route_handlers as account_routes
+from parking_cloud.console.health import route_handlers as health_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.gates.routes import route_handlers as gate_routes
@@ -139,6 +140,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *guidance_routes,
             *driver_routes,
             *console_routes,
+            *health_routes,
             *asset_routers(),
         ],
         dependencies={

@@ -22,6 +22,7 @@ from parking_cloud.accounts.middleware import COOKIE
 from parking_cloud.accounts.roles import CONSOLE_ROLES
 from parking_cloud.accounts.service import AccountLocked, WrongPassword
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.console.health import MAY_SEE
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service as occupancy
@@ -57,6 +58,7 @@ async def overview(
             "dead_letters": await redis.xlen(DEAD_LETTER_STREAM),
             "kinds": KIND_NAMES["zh-CN"],
             "as_of": clock.now(),
+            "sees_health": request.user.role in MAY_SEE,
         },
         headers=page_headers(settings),
     )

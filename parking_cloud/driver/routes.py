@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, get
-from litestar.datastructures import Cookie
 from litestar.response import Template
 from litestar.types import ControllerRouterHandler
 
@@ -15,21 +14,15 @@ from parking_cloud.guidance.outlines import outlines, roads
 from parking_cloud.kernel.problems import pick_language
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.web.assets import page_headers
-
-_LANGUAGE_COOKIE = "parking_language"
-_A_YEAR_S = 365 * 24 * 3600
+from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
 
 @get("/", guards=[public], include_in_schema=False)
 async def driver_page(request: Request[Any, Any, Any], settings: Settings, lang: str = "") -> Template:
     """Where can I park: map, list and live numbers. Chinese unless English was chosen."""
-    chosen = lang if lang in TEXTS else request.cookies.get(_LANGUAGE_COOKIE)
+    chosen = lang if lang in TEXTS else request.cookies.get(LANGUAGE_COOKIE)
     language = pick_language(None, chosen)
-    cookies = (
-        [Cookie(key=_LANGUAGE_COOKIE, value=language, max_age=_A_YEAR_S, samesite="lax", httponly=True)]
-        if lang in TEXTS
-        else []
-    )
+    cookies = [language_cookie(language)] if lang in TEXTS else []
     return Template(
         "driver.html",
         context={

@@ -89,13 +89,21 @@ async def _places(which: str, session: AsyncSession, ids: Collection[UUID]) -> d
     }
 
 
-async def counter_directions(session: AsyncSession, facility_id: UUID) -> dict[UUID, str | None]:
-    """The counters of a facility, each with the direction of its lane (`entry`, `exit`, None: both)."""
+async def counter_directions(
+    session: AsyncSession, facility_ids: Collection[UUID]
+) -> dict[UUID, list[tuple[UUID, str | None]]]:
+    """The counters of each facility, each with the direction of its lane (`entry`, `exit`, None: both)."""
     rows = await session.execute(
-        text("select id, direction from device where facility_id = :id and space_id is null"),
-        {"id": facility_id},
+        text(
+            "select facility_id, id, direction from device"
+            " where facility_id = any(:ids) and space_id is null order by id"
+        ),
+        {"ids": list(facility_ids)},
     )
-    return {row.id: row.direction for row in rows}
+    counters: dict[UUID, list[tuple[UUID, str | None]]] = {}
+    for row in rows:
+        counters.setdefault(row.facility_id, []).append((row.id, row.direction))
+    return counters
 
 
 async def counters_of(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, UUID]:
@@ -176,6 +184,12 @@ async def device_names(session: AsyncSession, device_ids: Collection[UUID]) -> d
         {"ids": list(device_ids)},
     )
     return {device: DeviceName(*name) for device, *name in rows}
+
+
+async def facility_names(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The names of those facilities that exist."""
+    rows = await session.execute(select(Facility.id, Facility.name).where(Facility.id.in_(facility_ids)))
+    return {row.id: row.name for row in rows}
 
 
 async def facilities_of(session: AsyncSession, operator_id: UUID) -> list[UUID]:

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from parking_cloud.devstack import ensure_chromium
 from parking_cloud.launcher import Platform
+from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
@@ -61,7 +62,43 @@ def look(browser: Browser, platform: Platform, api: httpx.Client, intake: httpx.
     assert [url for url in asked if not url.startswith((platform.running["api_url"], "data:"))] == []
 
 
-def enter(browser: Browser, platform: Platform) -> None:
+def disagree(intake: httpx.Client, administrator: httpx.Client) -> str:
+    """A sensor says that its space is taken, a person that it is free; the check that this opens."""
+    street = administrator.get("/v1/facilities/dq-street-016").json()["id"]
+    device = administrator.get("/v1/registry/devices", params={"facility_id": street}).json()["items"][0]
+    row = {"device_id": device["external_id"], "occupied": True, "observed_at": datetime.now(UTC).isoformat()}
+    assert intake.post("/v1/observations", json=[row]).status_code == 202
+
+    def found() -> str | None:
+        said = {"space_id": device["space_id"], "occupied": False}
+        answer = administrator.post("/v1/findings", json=said).json()["check_id"]
+        return None if answer is None else str(answer)
+
+    return eventually("the sensor's word compared with a person's", found)
+
+
+def work_on_health(page: Page, check: str) -> None:
+    """The health page, in Chinese and English, on a phone; the check is closed by its form."""
+    page.get_by_role("link", name="设备与数据健康").click()
+    expect(page.get_by_role("heading", name="数据来源")).to_be_visible()
+    expect(page.locator('[data-source="observations"]')).to_contain_text("正常")
+    row = page.locator(f'[data-check="{check}"]')
+    row.get_by_label("核查结果").select_option("person_wrong")
+    row.get_by_label("备注").fill("泊位里有车")
+    row.get_by_role("button", name="结案").press("Enter")
+    expect(row).to_have_count(0)
+    page.get_by_role("link", name="失联").click()
+    expect(page.get_by_role("link", name="失联")).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_role("heading", name="Data sources")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1200, "height": 800})
+    page.get_by_role("link", name="中文").click()
+    page.get_by_role("link", name="总览").click()
+
+
+def enter(browser: Browser, platform: Platform, check: str) -> None:
     login = next(x for x in platform.running["logins"] if x["role"] == "city_administrator")
     page = browser.new_page(viewport={"width": 1200, "height": 800})
     page.goto(f"{platform.running['api_url']}/console")
@@ -74,12 +111,13 @@ def enter(browser: Browser, platform: Platform) -> None:
     page.get_by_role("button").click()
     expect(page.get_by_role("heading", name="总览")).to_be_visible()
     expect(page.locator("#facilities tbody tr").first).to_be_visible()
+    work_on_health(page, check)
     page.get_by_role("button", name="退出").click()
     expect(page.get_by_label("密码")).to_be_visible()
 
 
 def test_numbers_change_when_a_sensor_speaks_and_staff_sign_in(
-    platform: Platform, api: httpx.Client, intake: httpx.Client
+    platform: Platform, api: httpx.Client, intake: httpx.Client, administrator: httpx.Client
 ) -> None:
     chromium = ensure_chromium()
     if chromium is None:
@@ -88,6 +126,6 @@ def test_numbers_change_when_a_sensor_speaks_and_staff_sign_in(
         browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
         try:
             look(browser, platform, api, intake)
-            enter(browser, platform)
+            enter(browser, platform, disagree(intake, administrator))
         finally:
             browser.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import parking_cloud
+from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.driver.texts import TEXTS
 from parking_cloud.web.kinds import KIND_NAMES
 
@@ -23,13 +24,13 @@ LINKS_FOR_PEOPLE = ("https://uri.amap.com/",)
 NAMES = ("http://www.w3.org/2000/svg",)
 
 
-@pytest.mark.parametrize("texts", [TEXTS, KIND_NAMES])
+@pytest.mark.parametrize("texts", [TEXTS, KIND_NAMES, HEALTH_TEXTS])
 def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) -> None:
     chinese, english = texts["zh-CN"], texts["en"]
     assert chinese.keys() == english.keys()
     for key, text in chinese.items():
         assert text.strip()
-        assert text.count("{n}") == english[key].count("{n}"), key
+        assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", english[key])), key
 
 
 def test_every_word_that_the_page_uses_is_there() -> None:

@@ -128,6 +128,7 @@ function drawDetail(facility, point) {
   const box = number();
   const facts = [facility.address, `${texts[facility.kind]} · ${distanceText(texts, facility.distance_m)}`];
   if (facility.shared_spaces > 0) facts.push(fill(texts.shared, facility.shared_spaces));
+  if (facility.free !== null && !facility.stale) facts.push(fill(texts.sure, Math.round(facility.certainty * 100)));
   const age = element("p", "", "age");
   const flag = element("p", "", "flag");
   detail.replaceChildren(close, element("h2", facility.name), ...facts.map((f) => element("p", f)), box, age, flag, actions);
