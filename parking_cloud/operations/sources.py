@@ -45,7 +45,7 @@ class SourceEar:
         """Take in what arrived."""
         for one in received:
             words = self._words.setdefault(one.source, [])
-            if not words or one.received_at - words[-1] >= _APART:
+            if not words or abs(one.received_at - words[-1]) >= _APART:
                 words.append(one.received_at)
 
     async def flush(self, session: AsyncSession) -> None:
