@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.gates.projector import passages_since
+from parking_cloud.gates.reconciliation import note_late
+from parking_cloud.gates.telling import told_by_gates
 from parking_cloud.kernel.outbox import OutboxMessage
 from parking_cloud.occupancy import counting
 from parking_cloud.occupancy.projector import announce
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+
 
 async def recount(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
-    """Outbox handler of FACILITY_COUNTED: the count is moved on by who passed the gates since."""
-    facilities = {UUID(message.key) for message in messages}
-    await counting.recount(session, facilities, await passages_since(session, facilities))
-    await announce(session, facilities)
+    """Outbox handler of FACILITY_COUNTED: the count is moved on by who passed since."""
+    since: dict[UUID, datetime] = {}
+    for message in messages:
+        facility = UUID(message.key)
+        said = message.payload.get("since")
+        at = datetime.fromisoformat(said) if said else _EVER
+        since[facility] = min(since.get(facility, at), at)
+    changed = {facility: None if at == _EVER else at for facility, at in since.items()}
+    await counting.recount(session, changed, told_by_gates)
+    await note_late(session, {facility: at for facility, at in changed.items() if at})
+    await announce(session, set(changed))

@@ -1,20 +1,31 @@
-"""Counted against derived: at a full count, how far off was what the passages since the one before say?"""
+"""Counted against derived: at a full count, how far off was what the passages since the one before say?
+
+What is voided, corrected or comes late changes what was derived, so it is judged again.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.gates.telling import told_by_gates
 from parking_cloud.occupancy import counting
+from parking_cloud.occupancy.counting import FullCount, Span
 
 _SETTLED = timedelta(minutes=10)
 """A count is judged this long after it was made, when what was delayed has come in."""
 _APART = timedelta(hours=1)
 """Counts closer together than this are not judged each."""
+_LATE = _SETTLED / 2
+"""What is older than this when it is written may come after its count was judged."""
+_AGAIN = timedelta(days=30)
+"""What was judged longer ago than this stands as it is."""
 
 
 class Reconciliation(msgspec.Struct, frozen=True):
@@ -28,16 +39,30 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 
 async def reconcile_all(session: AsyncSession, now: datetime) -> int:
-    """Judge the newest settled count of each facility that has gates or counters; how many were judged."""
+    """Judge what has to be judged again, and the newest settled count of each facility that has gates or
+    counters; how many were judged."""
+    judged = await _judge_again(session, now)
     due = await counting.counts_due(session, made_before=now - _SETTLED)
-    judged = 0
+    newest = await _newest(session, due)
     for facility, count in due.items():
-        last = await _last(session, facility)
-        if last is not None and count.at - last.counted_at < _APART:
-            continue
-        await _judge(session, facility, count, last)
-        judged += 1
+        last = newest.get(facility)
+        if last is None or count.at - last.at >= _APART:
+            judged += await _judge(session, facility, last, [count])
     return judged
+
+
+async def note_late(session: AsyncSession, since: Mapping[UUID, datetime]) -> None:
+    """Passages of these facilities changed, from a time on: what was judged since then is judged again."""
+    late = datetime.now(UTC) - _LATE
+    noted = {facility: at for facility, at in since.items() if at < late}
+    if noted:
+        await session.execute(
+            text(
+                "insert into reconciliation_again (facility_id, since)"
+                " select * from unnest(cast(:ids as uuid[]), cast(:times as timestamptz[]))"
+            ),
+            {"ids": list(noted), "times": list(noted.values())},
+        )
 
 
 async def reconciliations(
@@ -67,43 +92,72 @@ async def newest_drifts(session: AsyncSession) -> dict[UUID, int]:
     return {row.facility_id: row.drift for row in rows}
 
 
+async def _judge_again(session: AsyncSession, now: datetime) -> int:
+    """What passages that changed lie before; how many were judged."""
+    rows = await session.execute(text("delete from reconciliation_again returning facility_id, since"))
+    since: dict[UUID, datetime] = {}
+    for facility, at in rows:
+        since[facility] = min(since.get(facility, at), at)
+    judged = 0
+    for facility, at in since.items():
+        counts = await _counts(session, facility, max(at, now - _AGAIN))
+        if counts:
+            judged += await _judge(session, facility, counts[0], counts[1:])
+    return judged
+
+
 async def _judge(
-    session: AsyncSession, facility: UUID, count: counting.FullCount, last: Reconciliation | None
-) -> None:
-    derived = None
-    if last is not None:
-        told = await counting.counted_between(session, facility, last.counted_at, count.at)
-        gates = await _passed(session, facility, last.counted_at, count.at)
-        derived = last.counted_occupied + told.vehicles + gates
+    session: AsyncSession, facility: UUID, last: FullCount | None, counts: Sequence[FullCount]
+) -> int:
+    """Write what each full count is against what is derived from the one before; how many there were.
+
+    `last` is the count before the first of them; None where there is none to derive from.
+    """
+    derived: list[int | None] = [] if last else [None]
+    steps = list(pairwise([last, *counts] if last else counts))
+    spans = [Span(facility, before.at, count.at) for before, count in steps]
+    nets = await counting.passed_in(session, spans, told_by_gates)
+    derived += [before.occupied + net.vehicles for (before, _), net in zip(steps, nets, strict=True)]
     await session.execute(
         text(
             "insert into facility_reconciliation"
             " (facility_id, counted_at, counted_occupied, derived_occupied)"
-            " values (:facility, :at, :counted, :derived) on conflict do nothing"
+            " select :facility, n.* from unnest(cast(:times as timestamptz[]), cast(:counted as int[]),"
+            " cast(:derived as int[])) as n(at, counted, derived)"
+            " on conflict (facility_id, counted_at) do update"
+            " set derived_occupied = excluded.derived_occupied"
         ),
-        {"facility": facility, "at": count.at, "counted": count.occupied, "derived": derived},
+        {
+            "facility": facility,
+            "times": [count.at for count in counts],
+            "counted": [count.occupied for count in counts],
+            "derived": derived,
+        },
     )
+    return len(counts)
 
 
-async def _last(session: AsyncSession, facility: UUID) -> Reconciliation | None:
+async def _newest(session: AsyncSession, facilities: Collection[UUID]) -> dict[UUID, FullCount]:
+    """The newest count of each facility that was judged."""
     rows = await session.execute(
         text(
-            "select counted_at, counted_occupied, derived_occupied, derived_occupied - counted_occupied"
-            " from facility_reconciliation where facility_id = :id order by counted_at desc limit 1"
+            "select n.id, r.* from unnest(cast(:ids as uuid[])) as n(id), lateral"
+            " (select counted_at, counted_occupied from facility_reconciliation where facility_id = n.id"
+            " order by counted_at desc limit 1) r"
         ),
-        {"id": facility},
+        {"ids": list(facilities)},
     )
-    row = rows.one_or_none()
-    return None if row is None else Reconciliation(*row)
+    return {facility: FullCount(*count) for facility, *count in rows}
 
 
-async def _passed(session: AsyncSession, facility: UUID, after: datetime, until: datetime) -> int:
-    net = await session.scalar(
+async def _counts(session: AsyncSession, facility: UUID, since: datetime) -> list[FullCount]:
+    """The counts of a facility that were judged, from the last one before a time on, in order."""
+    rows = await session.execute(
         text(
-            "select count(*) filter (where direction = 'entry') - count(*) filter (where direction = 'exit')"
-            " from gate_passage where facility_id = :id and occurred_at > :after and occurred_at <= :until"
-            " and not voided"
+            "select counted_at, counted_occupied from facility_reconciliation where facility_id = :id"
+            " and counted_at >= coalesce((select max(counted_at) from facility_reconciliation"
+            " where facility_id = :id and counted_at < :since), '-infinity') order by counted_at"
         ),
-        {"id": facility, "after": after, "until": until},
+        {"id": facility, "since": since},
     )
-    return int(net or 0)
+    return [FullCount(*row) for row in rows]

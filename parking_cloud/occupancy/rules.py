@@ -35,15 +35,17 @@ def numbers_from_spaces(occupied: int, free: int, capacity: int) -> Numbers:
     return Numbers(free, occupied, max(capacity - occupied - free, 0), "good")
 
 
-def passed(before: int, now: int, seconds: float) -> int:
+def passed(before: int, now: int, seconds: float, *, restarted: bool = False) -> int:
     """Vehicles between two values of one lane's running count, which wraps at RUNNING_COUNT_WRAPS.
 
-    More than two a second (twice what a fast gate is built for, 60 a minute) is no traffic: then the counter
-    started again from 0, and where even that is too many, nothing is known.
+    A fast gate is built for 60 vehicles a minute, and a platoon may pass so for some minutes. Over hours a
+    lane carries no more than 600 an hour: a barrier needs about six seconds a vehicle, and people come in
+    waves. What is beyond both is no traffic: then the counter started again from 0, as it does where it is
+    known to have `restarted`. Where even that is too many, nothing is known.
     """
-    most = 2 * seconds + 10
+    most = 10 + min(seconds, 600) + max(seconds - 600, 0) / 6
     step = (now - before) % RUNNING_COUNT_WRAPS
-    if step <= most:
+    if step <= most and not restarted:
         return step
     return now if now <= most else 0
 

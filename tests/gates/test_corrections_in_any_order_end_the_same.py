@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.gates.projector import project_records
-from parking_cloud.gates.rules import Change, Passage, corrected
+from parking_cloud.gates.rules import Change, Standing, corrected
 from parking_cloud.occupancy import service
 from parking_cloud.occupancy.projector import project
 from sensor_gateway.plates import parse_plate
@@ -161,7 +161,7 @@ changes = st.builds(
 
 @given(st.lists(changes, max_size=5, unique_by=lambda c: c.record_id), st.randoms(use_true_random=False))
 def test_corrections_apply_in_the_order_they_were_stated(said: list[Change], chance: random.Random) -> None:
-    first = Passage("entry", NOON, None, None)
+    first = Standing("entry", NOON, None, None)
     shuffled = list(said)
     chance.shuffle(shuffled)
     assert corrected(first, shuffled) == corrected(first, said)
