@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import logging
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 import uvicorn
 from redis.exceptions import RedisError
 
-from sensor_gateway import dead_letters_command
+from sensor_gateway import dead_letters_command, logs
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import Intake
 from sensor_gateway.pressure import Pressure
@@ -22,6 +23,7 @@ from sensor_gateway.pull import MappingError, Poller, load_sources
 from sensor_gateway.pull.intake import PullIntake
 from sensor_gateway.sealing import PlateVault, VaultError
 from sensor_gateway.settings import Settings, SettingsError, load_settings
+from sensor_gateway.snapshot import Snapshot
 from sensor_gateway.spool import Spool, SpoolTaken, own
 from sensor_gateway.streams import connect
 from sensor_gateway.transports.http import create_intake_app
@@ -29,16 +31,21 @@ from sensor_gateway.transports.mqtt import MqttIntake
 
 _MB = 1_000_000
 _STOP_S = 10
+_REQUESTS_END_S = 5
+"""A request that has not come whole by then is given up when we are to stop; its sender has had no answer."""
+_MOST_CONNECTIONS = 4_000
+"""Idle ones too. Requests in hand are limited far below, by `problems.Limited`, with a problem document."""
 
 log = structlog.get_logger("gateway")
 
 
 async def serve(settings: Settings) -> None:
     """HTTP and MQTT intake in one event loop, until SIGTERM or SIGINT."""
+    owned = own(Path(settings.spool_folder)) if settings.spool_folder else None
     redis = connect(settings.redis_url)
     directory = DirectoryFollower(redis)
-    await _load_patiently(directory)
-    owned = own(Path(settings.spool_folder)) if settings.spool_folder else None
+    snapshot = Snapshot(Path(settings.spool_folder) / "directory") if settings.spool_folder else None
+    await _load(directory, snapshot)
     publisher = Publisher(redis, settings.stream_shards, _spool(settings))
     pressure = Pressure(redis_bytes=settings.redis_memory_mb * _MB)
     mqtt = MqttIntake(
@@ -61,7 +68,7 @@ async def serve(settings: Settings) -> None:
         vault=PlateVault(settings.plate_key) if settings.plate_key else None,
         subscribed=lambda: not settings.mqtt_url or mqtt.subscribed.is_set(),
     )
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             host=settings.intake_host,
@@ -69,12 +76,16 @@ async def serve(settings: Settings) -> None:
             log_level="warning",
             access_log=False,
             lifespan="on",
+            limit_concurrency=_MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_REQUESTS_END_S,
         )
     )
     deeds = [directory.follow(), publisher.drain_spool(pressure.eased), pressure.watch(redis), poller.run()]
-    tasks = [asyncio.create_task(deed) for deed in deeds]
+    if snapshot is not None:
+        deeds.append(snapshot.keep(directory))
     if settings.mqtt_url:
-        tasks.append(asyncio.create_task(mqtt.run()))
+        deeds.append(mqtt.run())
+    tasks = [asyncio.create_task(deed) for deed in deeds]
     serving = asyncio.create_task(server.serve())
     await _first_failure(serving, tasks)
     server.should_exit = True
@@ -94,6 +105,26 @@ async def serve(settings: Settings) -> None:
         raise RuntimeError("an intake task ended") from failures[0]
 
 
+class _Server(uvicorn.Server):
+    """Uvicorn's server, which SIGTERM and SIGINT only tell to stop.
+
+    Its own would send itself the signal again once its requests have ended, and that would end the process
+    while the batch of the broker is still in hand.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """While it serves."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
 def _spool(settings: Settings) -> Spool | None:
     if not settings.spool_folder:
         return None
@@ -107,6 +138,19 @@ async def _first_failure(serving: asyncio.Task[None], tasks: list[asyncio.Task[N
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if serving in done or any(task.exception() for task in done):
             return
+
+
+async def _load(directory: DirectoryFollower, snapshot: Snapshot | None) -> None:
+    """The directory from Redis, else as it was last known; only who has never known it waits for Redis."""
+    known = await asyncio.to_thread(snapshot.read) if snapshot else None
+    if known is None:
+        await _load_patiently(directory)
+        return
+    directory.recall(known)
+    try:
+        await directory.load()
+    except (RedisError, OSError) as error:
+        log.warning("Redis is away; devices are known as they last were", error=str(error))
 
 
 async def _load_patiently(directory: DirectoryFollower) -> None:
@@ -149,17 +193,7 @@ def main() -> None:
         settings = load_settings()
     except SettingsError as error:
         sys.exit(f"gateway: {error}")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[settings.log_level.upper()]
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure(settings.log_level, sys.stderr)
     if args.command == "dead-letters":
         sys.exit(dead_letters_command.run(args, settings))
     if args.command == "leave":

@@ -28,31 +28,76 @@ _PAGE = 2_000
 log = structlog.get_logger(__name__)
 
 
+class DirectoryEmpty(RuntimeError):
+    """Nobody is known, as where Redis was emptied and has not been filled again: no time to call anyone
+    unknown."""
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """What the directory says, by the fields of its two hashes."""
+
+    devices: dict[str, DeviceEntry]
+    sources: dict[str, SourceEntry]
+
+    def keep(self, name: str, field: str, body: bytes | None) -> None:
+        """Take over what a hash has in a field now; None: nothing."""
+        try:
+            if name == DEVICES_HASH:
+                self.devices.pop(field, None)
+                if body is not None:
+                    self.devices[field] = decode_device(body)
+            else:
+                self.sources.pop(field, None)
+                if body is not None:
+                    self.sources[field] = decode_source(body)
+        except msgspec.DecodeError as error:
+            log.error("a directory entry cannot be read", hash=name, field=field, error=str(error))
+
+
 class DirectoryFollower:
     """Devices and sources by name. A name that is not here is asked of Redis before it counts as unknown."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._devices: dict[str, DeviceEntry] = {}
-        self._sources: dict[str, SourceEntry] = {}
+        self._copy = Copy({}, {})
         self._position = "0-0"
+        self._loaded = False
+        self.changed = asyncio.Event()
+        """Set whenever the copy has changed; for who keeps a snapshot of it, to clear."""
 
     async def load(self) -> None:
-        """Read both hashes whole. What changes while they are read comes again by the stream."""
-        self._position = await newest_id(self._redis, CHANGES_STREAM)
-        self._devices = {}
-        async for field, body in self._redis.hscan_iter(DEVICES_HASH, count=_PAGE):
-            self._keep(DEVICES_HASH, field.decode(), body)
-        self._sources = {}
-        async for field, body in self._redis.hscan_iter(SOURCES_HASH, count=_PAGE):
-            self._keep(SOURCES_HASH, field.decode(), body)
-        log.info("directory loaded", names=len(self._devices), sources=len(self._sources))
+        """Read both hashes whole. What changes while they are read comes again by the stream.
+
+        Where Redis goes away meanwhile, what was known before stays known. So it does where Redis knows
+        nobody: that is one that was emptied, and is about to be filled again.
+        """
+        position = await newest_id(self._redis, CHANGES_STREAM)
+        fresh = Copy({}, {})
+        for name in (DEVICES_HASH, SOURCES_HASH):
+            async for field, body in self._redis.hscan_iter(name, count=_PAGE):
+                fresh.keep(name, field.decode(), body)
+        if fresh.devices or not self._copy.devices:
+            self._copy = fresh
+            self.changed.set()
+        self._position, self._loaded = position, True
+        log.info("directory loaded", names=len(fresh.devices), sources=len(fresh.sources))
+
+    def recall(self, copy: Copy) -> None:
+        """Begin with what was known at an earlier time; `follow` loads what is so now, as soon as it can."""
+        self._copy = copy
+        log.info("directory recalled", names=len(copy.devices), sources=len(copy.sources))
+
+    def copy(self) -> Copy:
+        """What is known now, on its own."""
+        return Copy(dict(self._copy.devices), dict(self._copy.sources))
 
     async def follow(self) -> None:
         """Keep up with changes until cancelled; Redis being away is waited out."""
         delay = 0.1
         while True:
             try:
+                if not self._loaded:
+                    await self.load()
                 entries = await read_after(
                     self._redis, CHANGES_STREAM, self._position, count=_PAGE, block_ms=1000
                 )
@@ -73,46 +118,42 @@ class DirectoryFollower:
             fields = sorted(field for where, field in changed if where == name)
             if fields:
                 for field, body in zip(fields, await self._hmget(name, fields), strict=True):
-                    self._keep(name, field, body)
+                    self._copy.keep(name, field, body)
+        self.changed.set()
         self._position = entries[-1][0].decode()
 
     async def devices(self, names: Iterable[str]) -> dict[str, DeviceEntry]:
-        """Those of `names` that exist, by the name as given."""
+        """Those of `names` that exist, by the name as given. Raises DirectoryEmpty."""
         names = set(names)
-        missing = sorted({device_field(name) for name in names} - self._devices.keys())
+        missing = sorted({device_field(name) for name in names} - self._copy.devices.keys())
         if missing:
             for field, body in zip(missing, await self._hmget(DEVICES_HASH, missing), strict=True):
-                self._keep(DEVICES_HASH, field, body)
+                self._copy.keep(DEVICES_HASH, field, body)
         return self.devices_here(names)
 
     def devices_here(self, names: Iterable[str]) -> dict[str, DeviceEntry]:
-        """Those of `names` that are in this copy, by the name as given; Redis is not asked."""
-        wanted = {name: device_field(name) for name in names}
-        return {name: self._devices[field] for name, field in wanted.items() if field in self._devices}
+        """Those of `names` in this copy, by the name as given; Redis is not asked. Raises DirectoryEmpty."""
+        known, wanted = self._copy.devices, {name: device_field(name) for name in names}
+        if wanted and not known:
+            raise DirectoryEmpty("no device at all is known")
+        return {name: known[field] for name, field in wanted.items() if field in known}
 
     def keys_of(self, source: str) -> list[tuple[str, SourceEntry]]:
         """The keys of a source, by their SHA-256: one, or two while a new one takes the old one's place."""
-        return [(key_hash, entry) for key_hash, entry in self._sources.items() if entry.source == source]
+        return [(key, entry) for key, entry in self._copy.sources.items() if entry.source == source]
+
+    def need_sources(self) -> None:
+        """Raises DirectoryEmpty where no source at all is known, so that none can be told from a stranger."""
+        if not self._copy.sources:
+            raise DirectoryEmpty("no source at all is known")
 
     async def source(self, key_hash: str) -> SourceEntry | None:
-        """Whose key it is, by its SHA-256."""
-        if key_hash not in self._sources:
+        """Whose key it is, by its SHA-256. Raises DirectoryEmpty."""
+        if key_hash not in self._copy.sources:
             (body,) = await self._hmget(SOURCES_HASH, [key_hash])
-            self._keep(SOURCES_HASH, key_hash, body)
-        return self._sources.get(key_hash)
+            self._copy.keep(SOURCES_HASH, key_hash, body)
+        self.need_sources()
+        return self._copy.sources.get(key_hash)
 
     async def _hmget(self, name: str, fields: list[str]) -> list[bytes | None]:
         return await cast("Awaitable[list[bytes | None]]", self._redis.hmget(name, fields))
-
-    def _keep(self, name: str, field: str, body: bytes | None) -> None:
-        try:
-            if name == DEVICES_HASH:
-                self._devices.pop(field, None)
-                if body is not None:
-                    self._devices[field] = decode_device(body)
-            else:
-                self._sources.pop(field, None)
-                if body is not None:
-                    self._sources[field] = decode_source(body)
-        except msgspec.DecodeError as error:
-            log.error("a directory entry cannot be read", hash=name, field=field, error=str(error))

@@ -11,16 +11,22 @@ from prometheus_client import Counter, Histogram
 from redis.exceptions import RedisError
 
 from sensor_gateway.directory import DeviceEntry, SourceEntry
-from sensor_gateway.follower import DirectoryFollower
+from sensor_gateway.follower import DirectoryEmpty, DirectoryFollower
 from sensor_gateway.networks import PARSERS, MalformedMessage, Uplink
 from sensor_gateway.observation import DeadLetter, Observation
 from sensor_gateway.pipeline import Refused, observe_uplink
-from sensor_gateway.publish import Publisher
+from sensor_gateway.publish import Publisher, StorageUnavailable
 
-RECEIVED = Counter("gateway_messages", "Messages taken in", ["transport"])
+RECEIVED = Counter(
+    "gateway_messages", "Uplinks, rows and polled statements read, refused ones too", ["transport"]
+)
 DECODING = Histogram("gateway_decode_seconds", "Time to decode and identify a batch")
 STORING = Histogram("gateway_store_seconds", "Time until Redis or the spool has a batch")
-PUBLISHED = Counter("gateway_observations", "Observations that Redis has taken", ["transport"])
+PUBLISHED = Counter(
+    "gateway_observations",
+    "Observations and records that Redis or the spool has taken; what is sent again is counted again",
+    ["transport"],
+)
 DEAD = Counter("gateway_dead_letters", "Messages set aside", ["transport", "reason"])
 
 log = structlog.get_logger(__name__)
@@ -104,7 +110,7 @@ class Intake:
         return outcomes
 
     async def judge(self, messages: Sequence[Message], received_at: datetime) -> list[Outcome]:
-        """Decode and identify, without publishing."""
+        """Decode and identify, without publishing. Raises StorageUnavailable where no device is known."""
         parsed: list[Uplink | Refused] = [_parse(message) for message in messages]
         devices = await self._devices({u.dev_eui for u in parsed if isinstance(u, Uplink)})
         return [
@@ -113,6 +119,12 @@ class Intake:
         ]
 
     async def _devices(self, names: set[str]) -> dict[str, DeviceEntry]:
+        try:
+            return await self._devices_known(names)
+        except DirectoryEmpty as error:
+            raise StorageUnavailable(str(error)) from error
+
+    async def _devices_known(self, names: set[str]) -> dict[str, DeviceEntry]:
         try:
             return await self._directory.devices(names)
         except (RedisError, OSError) as error:

@@ -51,6 +51,12 @@ class Pressure:
         """Hold `messages` in hand while they are stored. Raises TooBusy where there is no room."""
         if self.high or self._in_hand + messages > self._most_in_hand:
             raise TooBusy
+        with self.in_hand(messages):
+            yield
+
+    @contextmanager
+    def in_hand(self, messages: int) -> Iterator[None]:
+        """The same for what is here already, and leaves no less room for it: the broker's messages."""
         self._in_hand += messages
         IN_HAND.set(self._in_hand)
         try:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import structlog
 from litestar import Request
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.response import Response
+from litestar.types import ASGIApp, Receive, Scope, Send
+from prometheus_client import Counter
+
+REFUSALS = Counter("gateway_refusals", "Requests refused, by the slug of their problem", ["problem"])
+
+log = structlog.get_logger(__name__)
 
 _PREFIX = "urn:parking-cloud:problem:"
 
@@ -107,6 +115,7 @@ class IntakeProblem(Exception):
 
 def on_problem(request: Request[Any, Any, Any], problem: IntakeProblem) -> Response[bytes]:
     """The problem document in the caller's language; zh-CN unless English is asked for first."""
+    REFUSALS.labels(problem.slug).inc()
     english = request.headers.get("accept-language", "").strip().lower().startswith("en")
     status, title_zh, detail_zh, title_en, detail_en = _TABLE[problem.slug]
     document: dict[str, Any] = {
@@ -142,3 +151,34 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     else:
         slug = "malformed-body" if error.status_code < 500 else "internal"
     return on_problem(request, IntakeProblem(slug))
+
+
+def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Whatever nobody thought of: told to us whole, to the caller only that it was not their fault."""
+    log.error("a request ended in a fault", path=request.url.path, exc_info=error)
+    return on_problem(request, IntakeProblem("internal"))
+
+
+class Limited:
+    """So many requests to `/v1` in hand at once; who comes then is told to come again, unread."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+        self._in_hand = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != ScopeType.HTTP or not scope["path"].startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        if self._in_hand >= self._most:
+            request: Request[Any, Any, Any] = Request(scope)
+            answer = on_problem(request, IntakeProblem("too-busy")).to_asgi_response(None, request)
+            await answer(scope, receive, send)
+            return
+        self._in_hand += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._in_hand -= 1

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import msgspec
+
+MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+"""The port by the broker address's scheme, where none is given."""
 
 
 class SettingsError(ValueError):
@@ -17,7 +21,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     redis_url: str
     mqtt_url: str = ""
-    """mqtt://user:password@host:port; empty: HTTP intake only."""
+    """mqtt://user:password@host:port, by TLS mqtts://… (port 8883); empty: HTTP intake only.
+
+    A broker's certificate is checked against the system's authorities, or those in the file SSL_CERT_FILE.
+    """
     gateway_id: str = "parking-gateway"
     """The MQTT session's name. It must stay the same, so that what was queued meanwhile is delivered."""
     intake_host: str = "127.0.0.1"
@@ -31,7 +38,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `python -m sensor_gateway leave` under its `gateway_id`.
     """
     spool_folder: str = ""
-    """Where observations wait on disk while Redis is away; empty: senders are refused meanwhile."""
+    """Where observations wait on disk while Redis is away; empty: senders are refused meanwhile.
+
+    The devices and keys that were last known are kept here too, for a start while Redis is away.
+    """
     spool_limit_mb: int = 2_000
     pull_file: str = ""
     """Sources that only publish, to be polled: TOML or JSON (sensor_gateway/pull/example.toml shows how)."""
@@ -50,6 +60,20 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         name: environ[f"PARKING_{name.upper()}"] for name in names if environ.get(f"PARKING_{name.upper()}")
     }
     try:
-        return msgspec.convert(given, Settings, strict=False)
+        settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"a PARKING_… setting of the gateway is missing or wrong: {error}") from error
+    _check_broker(settings.mqtt_url)
+    return settings
+
+
+def _check_broker(url: str) -> None:
+    """The message does not show the address: it holds a password."""
+    try:
+        parts = urlsplit(url)
+        good = not url or (parts.scheme in MQTT_PORTS and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        good = False
+    if not good:
+        schemes = " or ".join(f"{scheme}://" for scheme in MQTT_PORTS)
+        raise SettingsError(f"PARKING_MQTT_URL is not {schemes} with a host")

@@ -81,9 +81,9 @@ async def read_range(redis: Redis, stream: str, start: str, *, count: int) -> li
     return cast("list[Entry]", await redis.xrange(stream, min=start, count=count))
 
 
-async def read_newest(redis: Redis, stream: str, *, count: int = 1) -> list[Entry]:
-    """The newest entries, newest first."""
-    return cast("list[Entry]", await redis.xrevrange(stream, count=count))
+async def read_newest(redis: Redis, stream: str, *, count: int = 1, before: str = "+") -> list[Entry]:
+    """The newest entries, newest first; `before`: "(id" for those before that id."""
+    return cast("list[Entry]", await redis.xrevrange(stream, max=before, count=count))
 
 
 async def newest_id(redis: Redis, stream: str) -> str:

@@ -11,11 +11,12 @@ from litestar import Litestar, get, post
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.response import Response
+from litestar.types import ASGIApp
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from sensor_gateway.directory import SourceEntry
-from sensor_gateway.follower import DirectoryFollower
+from sensor_gateway.follower import DirectoryEmpty, DirectoryFollower
 from sensor_gateway.gates import (
     CorrectionRow,
     GateRow,
@@ -24,20 +25,30 @@ from sensor_gateway.gates import (
     gate_event,
     sighting,
 )
-from sensor_gateway.intake import PUBLISHED, Intake, Message, utc_now
+from sensor_gateway.intake import PUBLISHED, RECEIVED, Intake, Message, utc_now
 from sensor_gateway.networks import network_of_path
 from sensor_gateway.networks.base import UNREADABLE
-from sensor_gateway.pipeline import Statement, observe_statement
+from sensor_gateway.pipeline import Refused, Statement, observe_statement
 from sensor_gateway.pressure import Pressure, TooBusy
-from sensor_gateway.problems import IntakeProblem, on_http_exception, on_problem
+from sensor_gateway.problems import IntakeProblem, Limited, on_fault, on_http_exception, on_problem
 from sensor_gateway.publish import Publisher, StorageUnavailable
 from sensor_gateway.pull.health import SourceHealth
 from sensor_gateway.records import GateEvent, Record, Sighting
 from sensor_gateway.sealing import PlateVault
-from sensor_gateway.transports.rows import AnyRequest, all_or_none, body_of, own_device, parse_rows, source_of
+from sensor_gateway.transports.rows import (
+    AnyRequest,
+    Row,
+    all_or_none,
+    body_of,
+    own_device,
+    parse_rows,
+    source_of,
+)
 from sensor_gateway.transports.signed import signed_once
 
 MAX_BODY = 1_000_000
+_MOST_REQUESTS = 400
+"""In hand at once: with bodies of 1 MB, so much memory."""
 
 _statement = msgspec.json.Decoder(Statement)
 _gate_row = msgspec.json.Decoder(GateRow)
@@ -46,7 +57,7 @@ _sighting_row = msgspec.json.Decoder(SightingRow)
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """How many observations Redis has taken."""
+    """How many observations or records Redis, or the spool, has taken."""
 
     accepted: int
 
@@ -93,7 +104,7 @@ async def _store_uplink(request: AnyRequest, state: State, source: SourceEntry, 
 async def observations(request: AnyRequest, state: State) -> Accepted:
     """What spaces and counters say, in plain form: see `pipeline.Statement`. All rows are taken, or none."""
     source = await source_of(request, state, "observations")
-    rows = parse_rows(await body_of(request), _statement)
+    rows = await _rows_of(request, _statement)
     devices = await state.directory.devices({row.device_id for row in rows if isinstance(row, Statement)})
     now: datetime = state.now()
     good = all_or_none(
@@ -110,7 +121,7 @@ async def observations(request: AnyRequest, state: State) -> Accepted:
 async def gate_events(request: AnyRequest, state: State) -> Accepted:
     """Entries and exits at barriers: see `gates.GateRow`. All rows are taken, or none."""
     source = await source_of(request, state, "gate-events")
-    rows = parse_rows(await body_of(request), _gate_row)
+    rows = await _rows_of(request, _gate_row)
     devices = await state.directory.devices({row.device_id for row in rows if isinstance(row, GateRow)})
     now: datetime = state.now()
 
@@ -129,7 +140,7 @@ async def corrections(request: AnyRequest, state: State) -> Accepted:
         if problem.slug != "not-allowed":
             raise
         source = await source_of(request, state, "sightings")
-    rows = parse_rows(await body_of(request), _correction_row)
+    rows = await _rows_of(request, _correction_row)
     now: datetime = state.now()
     made = all_or_none(rows, lambda row: correction(row, source, now, state.vault))
     return await _publish_records(made, source, state)
@@ -139,7 +150,7 @@ async def corrections(request: AnyRequest, state: State) -> Accepted:
 async def sightings(request: AnyRequest, state: State) -> Accepted:
     """What patrol vehicles, cameras and drones saw: see `gates.SightingRow`. All are taken, or none."""
     source = await source_of(request, state, "sightings")
-    rows = parse_rows(await body_of(request), _sighting_row)
+    rows = await _rows_of(request, _sighting_row)
     names = {row.device_id for row in rows if isinstance(row, SightingRow) and row.device_id}
     devices = await state.directory.devices(names)
     now: datetime = state.now()
@@ -149,6 +160,12 @@ async def sightings(request: AnyRequest, state: State) -> Accepted:
         return sighting(row, device, source, now, state.vault)
 
     return await _publish_records(all_or_none(rows, make), source, state)
+
+
+async def _rows_of(request: AnyRequest, decoder: msgspec.json.Decoder[Row]) -> list[Row | Refused]:
+    rows = parse_rows(await body_of(request), decoder)
+    RECEIVED.labels("http").inc(len(rows))
+    return rows
 
 
 async def _publish_records(records: Sequence[Record], source: SourceEntry, state: State) -> Accepted:
@@ -201,12 +218,10 @@ def _on_too_busy(request: AnyRequest, error: TooBusy) -> Response[bytes]:
     return on_problem(request, IntakeProblem("too-busy"))
 
 
-def _on_storage(request: AnyRequest, error: StorageUnavailable | RedisError) -> Response[bytes]:
+def _on_storage(
+    request: AnyRequest, error: StorageUnavailable | DirectoryEmpty | RedisError
+) -> Response[bytes]:
     return on_problem(request, IntakeProblem("storage-unavailable"))
-
-
-def _on_anything_else(request: AnyRequest, error: Exception) -> Response[bytes]:
-    return on_problem(request, IntakeProblem("internal"))
 
 
 def create_intake_app(
@@ -219,9 +234,10 @@ def create_intake_app(
     pulled: Callable[[], list[SourceHealth]] = list,
     subscribed: Callable[[], bool] = lambda: True,
     now: Callable[[], datetime] = utc_now,
-) -> Litestar:
+    most_requests: int = _MOST_REQUESTS,
+) -> ASGIApp:
     """The intake application over an open Redis and a loaded directory."""
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             chirpstack_uplink,
             things_stack_uplink,
@@ -239,9 +255,10 @@ def create_intake_app(
             IntakeProblem: on_problem,
             TooBusy: _on_too_busy,
             StorageUnavailable: _on_storage,
+            DirectoryEmpty: _on_storage,
             RedisError: _on_storage,
             HTTPException: on_http_exception,
-            Exception: _on_anything_else,
+            Exception: on_fault,
         },
         request_max_body_size=MAX_BODY,
         openapi_config=None,
@@ -259,3 +276,4 @@ def create_intake_app(
             }
         ),
     )
+    return Limited(app, most_requests)

@@ -8,6 +8,7 @@ broker and not our memory. Packets are read and written by the `mqtt5` library; 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -20,6 +21,7 @@ from sensor_gateway.intake import Intake, Message
 from sensor_gateway.networks import chirpstack, network_of_topic, the_things_stack
 from sensor_gateway.pressure import Pressure
 from sensor_gateway.publish import StorageUnavailable
+from sensor_gateway.settings import MQTT_PORTS
 
 TOPICS = (chirpstack.TOPIC, the_things_stack.TOPIC)
 _BATCH = 1_000
@@ -83,9 +85,7 @@ class MqttIntake:
 
     async def _converse(self, deed: Callable[[Packets, asyncio.StreamWriter], Awaitable[None]]) -> None:
         async with asyncio.timeout(_ANSWER_S):
-            reader, writer = await asyncio.open_connection(
-                self._url.hostname or "127.0.0.1", self._url.port or 1883, limit=2 * _LARGEST_PACKET
-            )
+            reader, writer = await self._connect()
         try:
             packets = Packets(reader)
             writer.write(self._connect_packet())
@@ -96,6 +96,14 @@ class MqttIntake:
             if not writer.transport.is_closing():
                 writer.write(mqtt5.DisconnectPacket().write())
             writer.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        # Made anew each time: what it trusts may have been renewed since.
+        tls = ssl.create_default_context() if self._url.scheme == "mqtts" else None
+        port = self._url.port or MQTT_PORTS[self._url.scheme]
+        return await asyncio.open_connection(
+            self._url.hostname or "127.0.0.1", port, ssl=tls, limit=2 * _LARGEST_PACKET
+        )
 
     def _connect_packet(self) -> bytes:
         password = unquote(self._url.password) if self._url.password else None
@@ -157,8 +165,10 @@ class MqttIntake:
         messages = [p for p in arrived if isinstance(p, mqtt5.PublishPacket)]
         for start in range(0, len(messages), _BATCH):
             await self._pressure.eased()
+            batch = messages[start : start + _BATCH]
             async with self.idle:
-                await self._take(messages[start : start + _BATCH], writer)
+                with self._pressure.in_hand(len(batch)):
+                    await self._take(batch, writer)
         return len(messages)
 
     def _note(self, packet: Any) -> None:

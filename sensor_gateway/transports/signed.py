@@ -61,6 +61,7 @@ class _Signed(NamedTuple):
 def _claimed(request: AnyRequest, state: State) -> _Signed:
     headers = request.headers
     timestamp, nonce = headers.get("x-timestamp", ""), headers.get("x-nonce", "")
+    state.directory.need_sources()
     keys: list[tuple[str, SourceEntry]] = state.directory.keys_of(headers.get("x-source", ""))
     if not keys or not _TIMESTAMP.fullmatch(timestamp) or not _NONCE.fullmatch(nonce):
         raise IntakeProblem("wrong-signature")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
@@ -13,6 +16,7 @@ import paho.mqtt.client as paho
 from redis.asyncio import Redis
 
 from parking_cloud.demo.wire import chirpstack_uplink
+from parking_cloud.devstack import Server, ensure_program
 from sensor_gateway.directory import DEVICES_HASH, DeviceEntry, encode_entry
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import Intake
@@ -129,3 +133,24 @@ def network_server(url: str) -> Iterator[Sender]:
         yield sender
     finally:
         sender.close()
+
+
+@contextlib.contextmanager
+def mosquitto(folder: Path, lines: Sequence[str], port: int) -> Iterator[Server]:
+    """A Mosquitto of this test's own, with this configuration; it listens on `port` by then."""
+    folder.mkdir()
+    config = folder / "mosquitto.conf"
+    root = ["user root"] if os.geteuid() == 0 else []
+    config.write_text("\n".join([*lines, "log_type all", *root]) + "\n")
+    server = Server("mosquitto", folder)
+    server.start([ensure_program("mosquitto"), "-c", config])
+    try:
+        server.wait(lambda: _listens(port))
+        yield server
+    finally:
+        server.stop()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -139,6 +139,28 @@ async def test_a_key_opens_only_what_is_its_own(
     assert await published(redis) == []
 
 
+@pytest.mark.parametrize(("make", "path"), [
+    (chirpstack_uplink, "/v1/uplinks/chirpstack?event=up"),
+    (things_stack_uplink, "/v1/uplinks/the-things-stack"),
+])  # fmt: skip
+@pytest.mark.parametrize(("key", "status"), [("forger", 403), ("city", 202)])
+async def test_a_webhook_speaks_only_for_its_own_sources_devices(
+    client: httpx.AsyncClient, redis: Redis, make: Any, path: str, key: str, status: int
+) -> None:
+    for name, any_device in (("forger", False), ("city", True)):
+        source = SourceEntry(name, ("uplinks",), any_device=any_device)
+        await redis.hset(SOURCES_HASH, sha256(name.encode()).hexdigest(), encode_entry(source))
+    _, body = make(EUI, 0, 1, b"\x01", NOW)
+    answer = await client.post(path, content=body, headers={"X-Api-Key": key})
+    if status == 202:
+        assert answer.status_code == 202
+        return
+    problem(answer, status, "not-allowed")
+    assert await published(redis) == []
+    ((_, letter),) = await dead_letters.newest(redis, 1)
+    assert (letter.reason, letter.source) == ("not-allowed", key)
+
+
 async def test_refusals_speak_the_callers_language(client: httpx.AsyncClient) -> None:
     chinese = await client.post("/v1/observations", json=[])
     english = await client.post("/v1/observations", json=[], headers={"Accept-Language": "en"})
@@ -150,7 +172,7 @@ async def test_an_uplink_that_cannot_be_read_is_kept_and_replayed_later(
     client: httpx.AsyncClient, redis: Redis
 ) -> None:
     stranger = "00000000000000bb"
-    _, body = chirpstack_uplink(stranger, 1, 1, b"\x01", datetime.now(UTC))
+    _, body = chirpstack_uplink(stranger, 1, 1, b"\x01", NOW)
     answer = await client.post("/v1/uplinks/chirpstack?event=up", content=body, headers={"X-Api-Key": "lns"})
     problem(answer, 404, "unknown-device")
     assert await dead_letters.count(redis) == 1

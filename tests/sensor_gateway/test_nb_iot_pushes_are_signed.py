@@ -134,6 +134,7 @@ async def client(redis: Redis, pressure: Pressure) -> AsyncIterator[httpx.AsyncC
     for key, source in (
         (EXAMPLE.key, SourceEntry("nb-iot", ("signed-uplinks",))),
         ("lns", SourceEntry("chirpstack", ("uplinks",))),
+        ("forger", SourceEntry("forger", ("signed-uplinks",))),
     ):
         await redis.hset(SOURCES_HASH, hashlib.sha256(key.encode()).hexdigest(), encode_entry(source))
     directory = DirectoryFollower(redis)
@@ -200,6 +201,13 @@ class TestTheRoute:
     async def test_a_key_that_is_not_for_signing_is_refused(self, client: httpx.AsyncClient) -> None:
         headers = signed(report(), key="lns") | {"X-Source": "chirpstack"}
         assert await push(client, report(), headers) == (403, "not-allowed")
+
+    async def test_a_key_speaks_only_for_its_own_sources_devices(
+        self, client: httpx.AsyncClient, redis: Redis
+    ) -> None:
+        headers = signed(report(), key="forger") | {"X-Source": "forger"}
+        assert await push(client, report(), headers) == (403, "not-allowed")
+        assert await redis.exists(STREAM) == 0
 
     @pytest.mark.parametrize(("seconds", "status"), [(-301, 401), (-300, 202), (300, 202), (301, 401)])
     async def test_a_signature_is_good_for_five_minutes(

@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
-from sensor_gateway.pipeline import Statement
+from sensor_gateway.pipeline import Refused, Statement
 from sensor_gateway.pull import Poller
 from sensor_gateway.pull.health import SourceHealth
 from sensor_gateway.pull.mapping import Fields, JsonSource
@@ -80,6 +81,7 @@ class Bench:
         self.taken: list[list[Statement]] = []
         self.pauses: list[float] = []
         self.fails: list[Exception] = []
+        self.strangers: set[str] = set()
         self.now = NOON
         self._client = client
         self._polls = 0
@@ -95,11 +97,16 @@ class Bench:
             chance=lambda: 0.5,
         )
 
-    async def take(self, source: str, statements: list[Statement]) -> None:
+    async def take(self, source: str, statements: list[Statement]) -> list[Refused]:
         assert source == "garage"
         if self.fails:
             raise self.fails.pop(0)
         self.taken.append(statements)
+        return [
+            Refused("unknown-device", f"no device {s.device_id} is registered")
+            for s in statements
+            if s.device_id in self.strangers
+        ]
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -182,6 +189,23 @@ async def test_a_record_that_has_not_changed_is_not_sent_again(
         [("a", 1), ("b", 3)],
     ]
     assert (health.sent, health.newest) == (5, later)
+
+
+async def test_what_is_refused_is_counted_by_reason_and_is_not_sent(
+    site: Site, bench: Callable[..., Bench]
+) -> None:
+    def refused() -> float:
+        labels = {"source": "garage", "reason": "unknown-device"}
+        return REGISTRY.get_sample_value("gateway_pull_not_taken_total", labels) or 0.0
+
+    before = refused()
+    site.answer(body=rows(("a", 1), ("elsewhere", 2), ("far", 3)))
+    bench_ = bench()
+    bench_.strangers = {"elsewhere", "far"}
+    with capture_logs() as logs:
+        health = await bench_.poll(3)
+    assert (health.state, health.sent, health.not_taken, refused() - before) == ("ok", 1, 2, 2)
+    assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["statements are not taken"]
 
 
 async def test_what_could_not_be_taken_comes_again(site: Site, bench: Callable[..., Bench]) -> None:
@@ -348,8 +372,9 @@ async def test_a_fault_with_one_source_does_not_end_the_others() -> None:
     taken: list[str] = []
     enough = asyncio.Event()
 
-    async def take(source: str, statements: list[Statement]) -> None:
+    async def take(source: str, statements: list[Statement]) -> list[Refused]:
         taken.append(source)
+        return []
 
     async def sleep(seconds: float) -> None:
         if all(health.state != "starting" for health in poller.health()):
@@ -371,8 +396,9 @@ async def test_without_a_client_it_makes_its_own(site: Site) -> None:
     site.answer(body=rows(("a", 1)))
     taken = asyncio.Event()
 
-    async def take(source: str, statements: list[Statement]) -> None:
+    async def take(source: str, statements: list[Statement]) -> list[Refused]:
         taken.set()
+        return []
 
     fields = Fields(device_id="id", observed_at="at", free="free")
     running = asyncio.create_task(

@@ -17,11 +17,11 @@ from redis.backoff import NoBackoff
 from parking_cloud.devstack import Stack
 from sensor_gateway.follower import DirectoryFollower
 from sensor_gateway.intake import Intake, Message
-from sensor_gateway.observation import BODY_FIELD, Kind, Observation, decode, streams
+from sensor_gateway.observation import BODY_FIELD, Kind, Observation, decode, encode, streams
 from sensor_gateway.pressure import Pressure
 from sensor_gateway.publish import Publisher, StorageUnavailable
-from sensor_gateway.spool import Spool
-from tests.sensor_gateway.parts import frame, register, until
+from sensor_gateway.spool import Spool, StreamEntry
+from tests.sensor_gateway.parts import IN_TIME, frame, register, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -53,9 +53,9 @@ async def mortal(servers: Stack) -> AsyncIterator[Redis]:
 
 
 @contextlib.asynccontextmanager
-async def giving_back(publisher: Publisher) -> AsyncIterator[None]:
+async def giving_back(publisher: Publisher, pressure: Pressure | None = None) -> AsyncIterator[None]:
     """The spool is emptied meanwhile, as the gateway does all the time."""
-    task = asyncio.create_task(publisher.drain_spool(Pressure().eased))
+    task = asyncio.create_task(publisher.drain_spool((pressure or Pressure()).eased))
     try:
         yield
     finally:
@@ -137,6 +137,34 @@ async def test_a_gateway_that_is_killed_meanwhile_finds_them_on_its_disk(
         await empty(spool)
     heard = await heard_of_each_device(mortal)
     assert heard == {device: list(range(8)) for device in range(1, DEVICES + 1)}
+
+
+class Watched(Pressure):
+    """Says when somebody has had to wait."""
+
+    def __init__(self) -> None:
+        super().__init__(redis_bytes=LIMIT)
+        self.waited_for = asyncio.Event()
+
+    async def eased(self) -> None:
+        if self.high:
+            self.waited_for.set()
+        await super().eased()
+
+
+async def test_what_waits_on_disk_waits_on_while_redis_is_too_full(redis: Redis, tmp_path: Path) -> None:
+    spool, pressure = Spool(tmp_path / "spool", LIMIT), Watched()
+    await spool.append([StreamEntry(streams(SHARDS)[0], {"o": encode(round_of_all(0))})])
+    publisher = Publisher(redis, SHARDS, spool)
+    pressure.judge(LIMIT + 1)
+    async with giving_back(publisher, pressure):
+        async with asyncio.timeout(IN_TIME):
+            await pressure.waited_for.wait()
+        assert spool.waiting_bytes > 0
+        assert await redis.exists(*streams(SHARDS)) == 0
+        pressure.judge(0)
+        await empty(spool)
+    assert set(await heard_of_each_device(redis)) == set(range(1, DEVICES + 1))
 
 
 async def test_without_room_on_disk_nothing_is_acknowledged(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sensor_gateway import spool as module
 from sensor_gateway.spool import Spool, SpoolFull, StreamEntry
@@ -197,6 +198,25 @@ async def test_a_full_disk_keeps_no_half_record(tmp_path: Path, disk_of_2_kb: No
     assert (segment.read_bytes(), spool.waiting_bytes) == (whole, len(whole))
     await spool.append(batch(2))
     assert await all_of(Spool(tmp_path, LIMIT)) == [0, 2]
+
+
+async def test_a_full_disk_does_not_end_giving_back(tmp_path: Path) -> None:
+    """How far it has come cannot be noted then; the segments that are done make room."""
+    spool = Spool(tmp_path, LIMIT, SEGMENT)
+    await keep(spool, range(12))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with capture_logs() as logs:
+            returned = [await give_back(spool) for _ in range(7)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert returned == list(range(7))
+    assert {log["event"] for log in logs} == {"how far the spool has been given back cannot be noted"}
+    assert not (tmp_path / "position").exists()
+    again = await all_of(Spool(tmp_path, LIMIT, SEGMENT))
+    assert again == list(range(again[0], 12))
+    assert again[0] <= 7
 
 
 async def test_who_stops_waiting_for_the_disk_does_not_upset_the_count(
