@@ -88,10 +88,15 @@ def observe_uplink(uplink: Uplink, device: DeviceEntry, source: str, received_at
 
 
 def observe_statement(row: Statement, device: DeviceEntry, source: str, received_at: datetime) -> Observation:
-    """A row of the plain form, of a known device. Raises Refused."""
+    """A row of the plain form, of a known device. Raises Refused.
+
+    Where a count out of range is dated ahead as well, its quality is FUTURE: that it is out of range can be
+    seen from the count itself. `sent_at` is kept whenever the sender's time is ahead.
+    """
     _check_statement(row, device)
     observed_at, quality = judge_time(row.observed_at, received_at)
-    if row.free is not None and not 0 <= row.free <= (device.capacity or MOST_FREE):
+    in_range = row.free is None or 0 <= row.free <= (device.capacity or MOST_FREE)
+    if quality is Quality.GOOD and not in_range:
         quality = Quality.OUT_OF_RANGE
     return Observation(
         id=statement_id(device.device_id, row.observed_at, _content(row)),
@@ -112,6 +117,10 @@ def observe_statement(row: Statement, device: DeviceEntry, source: str, received
 
 
 def _content(row: Statement) -> bytes:
+    return _said(row) + (b",heartbeat" if row.heartbeat else b"")
+
+
+def _said(row: Statement) -> bytes:
     if row.occupied is not None:
         return b"occupied=%d" % row.occupied
     if row.free is not None:

@@ -15,6 +15,9 @@ _SERIAL = "A-HJ-NP-Z0-9"
 _HEAD = f"[{_PROVINCES}][A-HJ-NP-Z]"
 _IGNORED = re.compile(r"[\s·•・.\-_]+")
 _LONGEST = 16
+_NO_PLATE = re.compile("无|无牌|无牌车|无牌照|无车牌|未识别|未识别车牌|未知|NOPLATE|NONE|UNKNOWN|NULL|0+")
+"""What cameras and barrier systems write where they have read none, once it is normalised. Taken for a plate,
+all the vehicles without one would be one vehicle."""
 
 
 class PlateKind(StrEnum):
@@ -54,7 +57,7 @@ _SHAPES: list[tuple[PlateKind, re.Pattern[str]]] = [
 
 
 class NoPlate(ValueError):
-    """Nothing was given that could be a plate."""
+    """Nothing was given that could be a plate, or the words of some system for that there was none."""
 
 
 class Plate:
@@ -99,10 +102,18 @@ def _normalise(text: str) -> str:
 
 
 def parse_plate(text: str) -> Plate:
-    """A plate as written by people or cameras. Raises NoPlate only where nothing is left to read."""
+    """A plate as written by people or cameras. Raises NoPlate only where nothing is left to read, or what is
+    left says that there is none."""
     normal = _normalise(text)
-    if not normal:
+    if not any(c.isalnum() for c in normal):
         raise NoPlate("no plate was given")
+    if _NO_PLATE.fullmatch(normal):
+        raise NoPlate("it says that no plate was read")
+    return plate_of(normal)
+
+
+def plate_of(normal: str) -> Plate:
+    """The plate of a text that is normalised already: one that `reveal` gave."""
     for kind, shape in _SHAPES:
         if shape.fullmatch(normal):
             return Plate(normal, kind)

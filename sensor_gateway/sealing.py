@@ -9,7 +9,7 @@ from hashlib import sha256
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sensor_gateway.plates import Plate, parse_plate
+from sensor_gateway.plates import Plate, plate_of
 
 _VERSION = b"\x01"
 _NONCE = 12
@@ -47,7 +47,7 @@ class PlateVault:
             raise VaultError("not a sealed plate")
         nonce, body = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
         try:
-            return parse_plate(self._cipher.decrypt(nonce, body, _PURPOSE).decode())
+            return plate_of(self._cipher.decrypt(nonce, body, _PURPOSE).decode())
         except (InvalidTag, ValueError) as error:
             raise VaultError("sealed with another key, or changed since") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -90,6 +90,11 @@ def need(data: bytes, least: int, most: int | None = None) -> None:
 def unknown_port(fport: int, known: str) -> DecodeError:
     """The error for an fPort that the model does not use."""
     return DecodeError(f"fPort {fport} is not one of this model's ({known})")
+
+
+def cause(byte: int, known: Mapping[int, str]) -> str:
+    """A reset cause by its name. One that nobody published does not cost what else the frame says."""
+    return known.get(byte, f"unknown ({byte})")
 
 
 def version(data: bytes) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sensor_gateway.codecs.base import Codec, DecodeError, Reading, clamp, need, signed, unknown_port, version
+from sensor_gateway.codecs.base import Codec, Reading, cause, clamp, need, signed, unknown_port, version
 from sensor_gateway.observation import Kind
 
 _RESET_CAUSES = {1: "watchdog", 2: "power on", 3: "system request", 4: "other"}
@@ -44,12 +44,10 @@ def _decode(fport: int, data: bytes) -> Reading:
 def _decode_startup(data: bytes) -> Reading:
     need(data, 17, 17)
     codes = [int.from_bytes(data[start : start + 4], "little") & 0xFFF for start in (0, 4, 8)]
-    if data[15] not in _RESET_CAUSES:
-        raise DecodeError(f"reset cause {data[15]} is not known")
     extra: dict[str, Any] = {
         "debug_codes": [code for code in codes if code],
         "firmware_version": version(data[12:15]),
-        "reset_cause": _RESET_CAUSES[data[15]],
+        "reset_cause": cause(data[15], _RESET_CAUSES),
     }
     return Reading(Kind.STARTUP, bool(data[16] & 1), extra=extra)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sensor_gateway.codecs.base import Codec, DecodeError, Reading, clamp, need, signed, unknown_port, version
+from sensor_gateway.codecs.base import Codec, Reading, cause, clamp, need, signed, unknown_port, version
 from sensor_gateway.observation import Kind
 
 _RESET_310 = {1: "watchdog", 2: "power_on", 3: "user_request", 4: "brown_out", 5: "other"}
@@ -86,9 +86,7 @@ def _volts(byte: int) -> float:
 
 def _startup(data: bytes, causes: dict[int, str]) -> dict[str, Any]:
     """Firmware and reset cause, from the first four bytes of a start-up."""
-    if data[3] not in causes:
-        raise DecodeError(f"reset cause {data[3]} is not known")
-    return {"firmware_version": version(data[:3]), "reset_cause": causes[data[3]]}
+    return {"firmware_version": version(data[:3]), "reset_cause": cause(data[3], causes)}
 
 
 def _debug(data: bytes) -> Reading:

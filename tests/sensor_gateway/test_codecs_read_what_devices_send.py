@@ -264,8 +264,6 @@ def test_a_frame_says(device: str, fport: int, payload: str, said: Reading) -> N
     [
         ("bosch tps110", 7, "01", r"fPort 7 is not one of this model's \(1 to 6\)"),
         ("bosch tps110", 1, "", "0 bytes, expected 1"),
-        ("bosch tps110", 3, "00" * 15 + "0900", "reset cause 9"),
-        ("nwave nps310", 3, "010d000000", "reset cause 0"),
         ("nwave nps405", 2, "01fa", "2 bytes, expected at least 3"),
         ("nwave nps405 bit7", 10, "8020 1f345678", "6 bytes, expected 5"),
         ("nwave ncc405", 1, "06", "1 bytes, expected 2"),
@@ -289,6 +287,23 @@ def test_the_same_byte_means_the_opposite_in_the_older_line_of_the_nps405() -> N
     newest, older = codec_for("nwave", "nps405"), codec_for("nwave", "nps405", "bit7")
     assert newest.decode(1, b"\x01").occupied is True
     assert older.decode(1, b"\x01").occupied is False
+
+
+@pytest.mark.parametrize(
+    ("device", "payload", "occupied", "cause"),
+    [
+        ("bosch tps110", "00" * 15 + "0901", True, "unknown (9)"),
+        ("nwave nps310", "010d000000", False, "unknown (0)"),
+        ("nwave nps405", "0204090401", True, "unknown (4)"),
+        ("nwave nps405 bit7", "0204090401", True, "unknown (4)"),
+        ("nwave ncc405", "010d0004", None, "unknown (4)"),
+    ],
+)
+def test_a_reset_cause_that_nobody_published_does_not_cost_the_occupancy(
+    device: str, payload: str, occupied: bool | None, cause: str
+) -> None:
+    reading = codec_for(*device.split()).decode(3, bytes.fromhex(payload))
+    assert (reading.kind, reading.occupied, reading.extra["reset_cause"]) == (STARTUP, occupied, cause)
 
 
 def extra(name: str) -> Callable[[Reading], Any]:

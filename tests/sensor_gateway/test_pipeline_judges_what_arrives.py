@@ -115,6 +115,22 @@ def test_a_count_is_kept_as_reported(free: int, quality: str) -> None:
     assert (observation.free, observation.quality) == (free, quality)
 
 
+@pytest.mark.parametrize(("ahead", "quality"), [(0, "out_of_range"), (3, "future")])
+def test_a_time_ahead_is_not_hidden_by_a_count_out_of_range(ahead: int, quality: str) -> None:
+    said_at = NOW + timedelta(minutes=ahead)
+    observation = observe_statement(Statement("c", said_at, free=101), COUNTER, "o", NOW)
+    assert (observation.free, observation.quality) == (101, quality)
+    assert observation.observed_at <= NOW
+    assert observation.sent_at == (said_at if ahead else None)
+
+
+def test_a_count_and_a_heartbeat_that_carries_it_are_two_statements() -> None:
+    rows = [Statement("c", NOW, free=3, heartbeat=heartbeat) for heartbeat in (False, True, True)]
+    count, heartbeat, again = (observe_statement(row, COUNTER, "o", NOW) for row in rows)
+    assert heartbeat.id == again.id != count.id
+    assert (count.kind, heartbeat.kind) == ("count", "heartbeat")
+
+
 @pytest.mark.parametrize(
     ("row", "device"),
     [
