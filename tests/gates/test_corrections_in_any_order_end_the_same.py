@@ -145,6 +145,17 @@ async def test_what_was_stated_last_by_its_senders_clock_stands(session: AsyncSe
     assert await session.scalar(text("select plate_color from gate_passage")) == "green"
 
 
+async def test_a_time_corrected_to_ahead_is_held_to_the_first_arrival(session: AsyncSession) -> None:
+    devices = await load_small_city(session)
+    await project_records(session, [gate_said(devices, NOON, NOON)])
+    row = door.CorrectionRow("c1", "r1", NOON, occurred_at=NOON + timedelta(minutes=4))
+    for minute in (2, 1, 3):
+        said = door.correction(row, SOURCE, NOON + timedelta(minutes=minute), VAULT)
+        assert (await project_records(session, [said])).orphans == []
+    stands_at = await session.scalar(text("select occurred_at from gate_passage"))
+    assert stands_at == NOON + timedelta(minutes=1)
+
+
 async def test_a_sighting_can_be_corrected_and_voided(session: AsyncSession) -> None:
     """Under the same ids as a gate event and its correction: they are not mixed up."""
     devices = await load_small_city(session)

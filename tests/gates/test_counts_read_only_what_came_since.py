@@ -1,0 +1,262 @@
+"""A count is moved on from checkpoints: what is older is not read again, unless some of it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from parking_cloud.gates import events
+from parking_cloud.gates.projector import project_records
+from parking_cloud.gates.telling import told_by_gates
+from parking_cloud.kernel import outbox
+from parking_cloud.kernel.db import make_engine, make_sessions
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.occupancy import counting
+from parking_cloud.occupancy.counting import FACILITY_COUNTED
+from parking_cloud.occupancy.history import ensure_partitions
+from parking_cloud.occupancy.projector import project
+from sensor_gateway.observation import Kind, Observation
+from sensor_gateway.records import Direction, GateEvent
+from tests.factories import NOON, load_small_city, observed
+from tests.gates.parts import with_lane_counters
+from tests.gates.test_corrections_in_any_order_end_the_same import correction, passed
+
+pytestmark = [pytest.mark.stack, pytest.mark.anyio]
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+
+
+async def counted(session: AsyncSession, redis: Redis, since: dict[str, datetime], devices: Any) -> None:
+    """What the worker does after a batch that told of passages since a time."""
+    messages = [(str(devices[name].facility_id), {"since": at.isoformat()}) for name, at in since.items()]
+    await session.execute(text("delete from outbox_message"))
+    await outbox.add_many(session, FACILITY_COUNTED, messages)
+    await outbox.relay(session, redis, {FACILITY_COUNTED: events.recount})
+
+
+async def net(session: AsyncSession) -> int | None:
+    return await session.scalar(text("select net_since from facility_state where reported_at is not null"))
+
+
+async def test_old_passages_are_read_again_only_when_one_of_their_time_changes(
+    session: AsyncSession, redis: Redis
+) -> None:
+    counter = (devices := await load_small_city(session))["garage-counter"]
+    base = TODAY - 60 * DAY
+    said = [observed(counter, at=base, free=50, frame=None)]
+    for age in range(59, 0, -1):
+        said.append(observed(counter, at=TODAY - age * DAY, frame=age, entered=1, left=0))
+    await project(session, said)
+    await counted(session, redis, {"garage-counter": base}, devices)
+    assert await net(session) == 59
+
+    # Gone behind everybody's back: only who reads it can know.
+    await session.execute(
+        text("delete from observation where entered is not null and observed_at < :at"),
+        {"at": TODAY - 3 * DAY},
+    )
+    await project(session, [observed(counter, at=TODAY + MINUTE, frame=100, entered=2, left=0)])
+    await counted(session, redis, {"garage-counter": TODAY + MINUTE}, devices)
+    assert await net(session) == 61
+    await project(session, [observed(counter, at=TODAY - 2 * DAY, frame=101, entered=4, left=0)])
+    await counted(session, redis, {"garage-counter": TODAY - 2 * DAY}, devices)
+    assert (
+        await net(session) == 65 - 3
+    )  # of six to four days ago: that was read again, from the checkpoint on
+    await counted(session, redis, {"garage-counter": base}, devices)
+    assert await net(session) == 3 + 4 + 2
+
+
+async def test_gates_too_are_read_from_the_checkpoint_on(session: AsyncSession) -> None:
+    devices = await load_small_city(session)
+    base = TODAY - 20 * DAY
+    await project(session, [observed(devices["garage-counter"], at=base, free=50, frame=None)])
+
+    def entered(number: int, at: datetime) -> GateEvent:
+        return passed(devices, number, Direction.ENTRY, minute=(at - NOON) / MINUTE)
+
+    await project_records(session, [entered(n, TODAY - n * DAY) for n in range(1, 20)])
+    assert await net(session) == 19
+    await session.execute(text("delete from gate_passage where occurred_at < :at"), {"at": TODAY - 9 * DAY})
+    await project_records(session, [entered(20, TODAY + MINUTE)])
+    assert await net(session) == 20
+    await project_records(session, [correction(1, corrects=2, void=True)])
+    assert await net(session) == 19  # two days ago: worked out from seven days ago
+    await project_records(session, [correction(2, corrects=9, void=True)])
+    assert await net(session) == 9 - 2 + 1
+
+
+async def test_few_partitions_are_locked_however_old_the_full_count_is(
+    sessions: async_sessionmaker[AsyncSession], redis: Redis
+) -> None:
+    """Also once the driver prepares the statements: so it is looked at after several runs."""
+    async with sessions() as session, session.begin():
+        await ensure_partitions(session, {(TODAY - age * DAY).date() for age in range(-1, 100)})
+    async with sessions() as session:
+        devices = await with_lane_counters(session)
+        counter, lane = devices["garage-counter"], devices["lane-entry"]
+        said = [observed(counter, at=TODAY - 99 * DAY, free=50, frame=None)]
+        said += [observed(counter, at=TODAY - 50 * DAY, frame=2, entered=1, left=0)]
+        said += [observed(lane, at=TODAY - n * MINUTE, frame=99 - n, running_count=9 - n) for n in (1, 2)]
+        await project(session, said)
+        await counted(session, redis, {"garage-counter": TODAY - 99 * DAY}, devices)
+        await session.commit()
+        for number in range(12):
+            at = TODAY + MINUTE
+            await counted(session, redis, {"garage-counter": at}, devices)
+            await counting.counts_due(session, made_before=TODAY + DAY)
+            if number == 11:
+                locked = await session.scalar(
+                    text(
+                        "select count(distinct c.relname) from pg_locks l"
+                        " join pg_class c on c.oid = l.relation"
+                        " where l.pid = pg_backend_pid() and c.relname ~ '^observation_[0-9]+$'"
+                    )
+                )
+                assert locked is not None
+                assert 0 < locked <= 6
+            await session.commit()
+    # The count before one that is newer than the bound: by the history, of the last days only.
+    async with sessions() as session:
+        await project(session, [observed(counter, at=TODAY - 30 * MINUTE, free=41, frame=None)])
+        await project(session, [observed(counter, at=TODAY, free=40, frame=None)])
+        due = await counting.counts_due(session, made_before=TODAY - 10 * MINUTE)
+        assert due == {counter.facility_id: counting.FullCount(TODAY - 30 * MINUTE, 59)}
+
+
+async def waiting_for_a_lock(session: AsyncSession) -> None:
+    """Until some other process waits for a lock."""
+    while not await session.scalar(text("select count(*) from pg_locks where not granted")):
+        await session.commit()
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("caller", ["a gate", "the outbox"])
+async def test_the_first_full_count_and_a_passage_at_once_lose_nothing(
+    sessions: async_sessionmaker[AsyncSession], redis: Redis, caller: str
+) -> None:
+    """The passage is recounted while the count is written: it waits, and only then looks for the count."""
+    async with sessions() as session:
+        devices = await load_small_city(session)
+    counter = devices["garage-counter"]
+    passage = passed(devices, 1, Direction.ENTRY)
+    if caller == "the outbox":
+        async with sessions() as session, session.begin():
+            await project_records(session, [passage])
+            await outbox.add_many(session, FACILITY_COUNTED, [(str(counter.facility_id), {})])
+
+    async def recount() -> None:
+        async with sessions() as session, session.begin():
+            if caller == "a gate":
+                await project_records(session, [passage])
+            else:
+                await outbox.relay(session, redis, {FACILITY_COUNTED: events.recount})
+
+    async with sessions() as counting_, sessions() as watching, asyncio.TaskGroup() as group:
+        await project(counting_, [observed(counter, free=50, frame=None)])
+        group.create_task(recount())
+        async with asyncio.timeout(20):
+            await waiting_for_a_lock(watching)
+        await counting_.commit()
+    async with sessions() as session:
+        assert await net(session) == 1
+
+
+@pytest.fixture
+async def devices(engine: AsyncEngine) -> dict[str, Any]:
+    """The small city with lane counters, committed; the examples roll back what they do in it."""
+    async with make_sessions(engine)() as session:
+        return await with_lane_counters(session)
+
+
+Item = Observation | GateEvent
+hours = st.integers(-24 * 45, 20)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[str, int, Any]]:
+    """Counts, deltas, running counts, start-ups and (sometimes) gate events of seven weeks."""
+    kinds = ["full", "told", "running", "running", "startup", *(["gate"] if draw(st.booleans()) else [])]
+    said = []
+    for _ in range(draw(st.integers(1, 12))):
+        kind = draw(st.sampled_from(kinds))
+        near = draw(st.sampled_from([None, -24, -23, 0, 1]))  # often within one lane's memory
+        said.append((kind, draw(hours) if near is None else near, draw(st.integers(0, 9))))
+    return said
+
+
+def items(devices: dict[str, Any], history: Sequence[tuple[str, int, int]]) -> list[Item]:
+    made: list[Item] = []
+    for number, (kind, hour, value) in enumerate(history):
+        at = TODAY + timedelta(hours=hour)
+        counter, lane = devices["garage-counter"], devices["lane-entry"]
+        match kind:
+            case "full":
+                made.append(observed(counter, at=at, free=40 + value, frame=number))
+            case "told":
+                made.append(observed(counter, at=at, frame=number, entered=value, left=1))
+            case "running":
+                made.append(observed(lane, at=at, frame=number * value % 7, running_count=number + value))
+            case "startup":
+                o = observed(lane, at=at, frame=number)
+                made.append(Observation(*[*list_of(o)[:3], Kind.STARTUP, *list_of(o)[4:]]))
+            case _:
+                made.append(passed(devices, number, Direction.ENTRY, minute=(at - NOON) / MINUTE))
+    return made
+
+
+def list_of(o: Observation) -> list[Any]:
+    return [getattr(o, name) for name in o.__struct_fields__]
+
+
+async def nets_after(
+    settings: Settings, devices: dict[str, Any], batches: Sequence[Sequence[Item]]
+) -> list[tuple[Any, ...]]:
+    """What is shown after the batches, each recounted as it comes; and the same worked out anew."""
+    engine = make_engine(settings)
+    facility = devices["garage-counter"].facility_id
+    shown = text("select net_since, counted_free, counted_at from facility_state")
+    try:
+        async with make_sessions(engine)() as session:
+            for batch in batches:
+                told = [item for item in batch if isinstance(item, Observation)]
+                await project_records(session, [item for item in batch if isinstance(item, GateEvent)])
+                if told:
+                    await project(session, told)
+                    since = min(item.observed_at for item in told)
+                    await counting.recount(session, {facility: since}, told_by_gates)
+            followed = tuple((await session.execute(shown)).one())
+            await session.execute(text("delete from count_checkpoint"))
+            await counting.recount(session, {facility: None}, told_by_gates)
+            return [followed, tuple((await session.execute(shown)).one())]
+    finally:
+        await engine.dispose()
+
+
+@given(history=histories(), seed=st.integers(0, 2**32), size=st.integers(1, 4))
+@hypothesis_settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+async def test_with_or_without_checkpoints_and_in_any_order_the_count_is_the_same(
+    settings: Settings, devices: dict[str, Any], history: list[tuple[str, int, int]], seed: int, size: int
+) -> None:
+    once = items(devices, history)
+    shuffled = list(once)
+    random.Random(seed).shuffle(shuffled)
+    batches = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
+    followed, anew = await nets_after(settings, devices, batches)
+    assert followed == anew
+    assert (await nets_after(settings, devices, [once]))[1] == anew
