@@ -56,7 +56,7 @@ class Pressure:
 
     @contextmanager
     def in_hand(self, messages: int) -> Iterator[None]:
-        """The same for what is here already, and leaves no less room for it: the broker's messages."""
+        """Count what is here already and is not refused: the broker's messages."""
         self._in_hand += messages
         IN_HAND.set(self._in_hand)
         try:

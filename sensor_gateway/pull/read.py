@@ -30,6 +30,9 @@ __all__ = ["MOST_BYTES", "RowProblem", "Unreadable", "header_time", "read"]
 MOST_BYTES = 20_000_000
 """A body larger than this is not read."""
 
+_NOT_JSON = (msgspec.DecodeError, ValueError, RecursionError)
+_undecoded = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[msgspec.Raw])
+
 Cell = Callable[[str], Any]
 """A record: its value at a path or column, None where there is none."""
 
@@ -98,19 +101,42 @@ def _statement(record: Cell, fields: Fields, dated: datetime | None) -> Statemen
 
 
 def _json_records(body: bytes, source: JsonSource) -> Iterator[Cell | BadRow]:
+    # The byte order mark is not JSON, but Windows servers send it.
+    raw = msgspec.Raw(body.removeprefix(b"\xef\xbb\xbf"))
     try:
-        # The byte order mark is not JSON, but Windows servers send it.
-        document: Any = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        found: msgspec.Raw | None = raw
+        for step in source.records.split(".") if source.records else ():
+            found = _inside(found, step)
+        records = _parts(found)
+        there = None if found is None or isinstance(records, list) else msgspec.json.decode(found)
+    except _NOT_JSON as error:
         raise Unreadable(f"The body is not JSON: {error}. It begins with {shown(body)}.") from error
-    records = _dig(document, source.records) if source.records else document
     if not isinstance(records, list):
         place = f"`{source.records}`" if source.records else "The document"
-        raise Unreadable(f"{place} holds no list of records; what is there is {shown(records)}.")
+        raise Unreadable(f"{place} holds no list of records; what is there is {shown(there)}.")
     return (_json_record(record) for record in records)
 
 
-def _json_record(record: Any) -> Cell | BadRow:
+def _parts(raw: msgspec.Raw | None) -> list[msgspec.Raw] | dict[str, msgspec.Raw] | None:
+    """What a list or an object holds, undecoded; None for anything else. Raises one of _NOT_JSON."""
+    try:
+        return None if raw is None else _undecoded.decode(raw)
+    except msgspec.ValidationError:
+        return None
+
+
+def _inside(raw: msgspec.Raw | None, step: str) -> msgspec.Raw | None:
+    """One step of a path, undecoded."""
+    part: msgspec.Raw | None = _at(_parts(raw), step)
+    return part
+
+
+def _json_record(raw: msgspec.Raw) -> Cell | BadRow:
+    """Decoded by itself, so that what no decoder takes, such as an absurd number, costs only itself."""
+    try:
+        record: Any = msgspec.json.decode(raw)
+    except _NOT_JSON as error:
+        return BadRow(f"it cannot be decoded: {error}")
     if not isinstance(record, dict | list):
         return BadRow(f"it is {shown(record)}, not an object")
     return lambda path: _dig(record, path)
@@ -119,13 +145,16 @@ def _json_record(record: Any) -> Cell | BadRow:
 def _dig(value: Any, path: str) -> Any:
     """The value at a dotted path; a step into a list is its index from 0 on. None where there is none."""
     for step in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdecimal() and len(step) < 10 and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
+        value = _at(value, step)
     return value
+
+
+def _at(value: Any, step: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(step)
+    if isinstance(value, list) and step.isdecimal() and len(step) < 10 and int(step) < len(value):
+        return value[int(step)]
+    return None
 
 
 def _csv_records(body: bytes, source: CsvSource) -> list[Cell | BadRow]:

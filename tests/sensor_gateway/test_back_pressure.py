@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from parking_cloud.devstack import Stack
@@ -51,6 +52,16 @@ def test_only_so_much_is_in_hand_at_once() -> None:
         with pytest.raises(TooBusy), pressure.admit(5):
             pass
         with pressure.admit(4):
+            pass
+    with pressure.admit(10):
+        pass
+
+
+def test_what_came_by_the_broker_is_in_hand_and_never_refused() -> None:
+    pressure = Pressure(most_in_hand=10)
+    with pressure.in_hand(9), pressure.in_hand(9):
+        assert REGISTRY.get_sample_value("gateway_messages_in_hand") == 18
+        with pytest.raises(TooBusy), pressure.admit(1):
             pass
     with pressure.admit(10):
         pass

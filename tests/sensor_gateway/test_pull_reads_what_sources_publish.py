@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sensor_gateway.pipeline import Statement
+from sensor_gateway.pull import datex2
 from sensor_gateway.pull.mapping import CsvSource, Datex2Source, Fields, JsonSource, Source
 from sensor_gateway.pull.read import MOST_BYTES, Unreadable, read
 
@@ -138,6 +140,23 @@ def test_a_bad_record_is_told_and_the_others_go_on() -> None:
 
 
 @pytest.mark.parametrize(
+    "absurd",
+    [b"9" * 6_000, b'"\xff"', b"1e999"],
+    ids=["integer", "not UTF-8", "float"],
+)
+@pytest.mark.parametrize("records", ["", "result.1.items"])
+def test_what_no_decoder_takes_costs_only_its_own_record(absurd: bytes, records: str) -> None:
+    good = b'{"id": "a", "free": 3, "at": "2026-11-20T12:00:00Z"}'
+    body = b"[%s, %s, %s]" % (good, good.replace(b"3", absurd), good)
+    if records:
+        body = b'{"result": [0, {"items": %s}]}' % body
+    source = json_source(records, observed_at="at")
+    statements, problems = read(body, {}, source)
+    assert statements == [Statement("a", NOON, free=3)] * 2
+    assert [problem.number for problem in problems] == [2]
+
+
+@pytest.mark.parametrize(
     ("body", "says"),
     [
         (b"<!DOCTYPE html><title>Maintenance", "not JSON"),
@@ -248,6 +267,37 @@ def test_datex2_record_statuses_are_the_sites_and_not_their_groups() -> None:
     statements, problems = read(RECORDS_V3, {}, DATEX)
     assert statements == [Statement("nap:P-North", NOON, free=41), Statement("nap:P-South", NOON, free=15)]
     assert [(p.number, p.reason) for p in problems] == [(2, "it has no parkingOccupancy")]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64])
+def test_datex2_is_the_same_whatever_pieces_it_is_parsed_in(
+    monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    whole = [read(body, {}, DATEX) for body in (RECORDS_V3, FACILITIES_V2)]
+    monkeypatch.setattr(datex2, "_PIECE", piece)
+    assert [read(body, {}, DATEX) for body in (RECORDS_V3, FACILITIES_V2)] == whole
+
+
+def test_datex2_declarations_are_refused_wherever_the_pieces_part_them() -> None:
+    for ahead in range(datex2._PIECE - 12, datex2._PIECE + 2):
+        for declaration in (b"<!DOCTYPE a>", b"<!eNtItY a>"):
+            with pytest.raises(Unreadable, match="DOCTYPE"):
+                read(b" " * ahead + declaration + b"<a/>", {}, DATEX)
+
+
+def test_datex2_is_never_parsed_in_one_long_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser lets no other thread run meanwhile, and the intake's loop is in one of them."""
+    pieces: list[int] = []
+
+    class Parser(ElementTree.XMLParser):
+        def feed(self, data: Any, /) -> None:
+            pieces.append(len(data))
+            super().feed(data)
+
+    monkeypatch.setattr(datex2.ElementTree, "XMLParser", Parser)
+    body = RECORDS_V3 + b" " * 300_000
+    read(body, {}, DATEX)
+    assert (sum(pieces), max(pieces)) == (len(body), datex2._PIECE)
 
 
 def test_datex2_facility_statuses_hold_an_element_of_their_own_name() -> None:
