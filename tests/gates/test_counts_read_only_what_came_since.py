@@ -115,7 +115,8 @@ async def test_few_partitions_are_locked_however_old_the_full_count_is(
         await counted(session, redis, {"garage-counter": TODAY - 99 * DAY}, devices)
         await session.commit()
         for number in range(12):
-            at = TODAY + MINUTE
+            at = TODAY + number * MINUTE
+            await project(session, [observed(lane, at=at, frame=100 + number, running_count=9 + number)])
             await counted(session, redis, {"garage-counter": at}, devices)
             await counting.counts_due(session, made_before=TODAY + DAY)
             if number == 11:
@@ -222,10 +223,23 @@ def list_of(o: Observation) -> list[Any]:
     return [getattr(o, name) for name in o.__struct_fields__]
 
 
+async def whole(session: AsyncSession) -> tuple[int, datetime] | None:
+    """What passed since the full count, and the newest of it, in one stretch: without any checkpoint."""
+    row = (
+        await session.execute(
+            text("select facility_id, reported_at from facility_state where reported_at is not null")
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    (net,) = await counting.passed_in(session, [counting.Span(*row)], told_by_gates)
+    return net.vehicles, max(net.newest_at or row.reported_at, row.reported_at)
+
+
 async def nets_after(
     settings: Settings, devices: dict[str, Any], batches: Sequence[Sequence[Item]]
-) -> list[tuple[Any, ...]]:
-    """What is shown after the batches, each recounted as it comes; and the same worked out anew."""
+) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[int, datetime] | None]:
+    """What is shown after the batches, each recounted as it comes; the same worked out anew; and `whole`."""
     engine = make_engine(settings)
     facility = devices["garage-counter"].facility_id
     shown = text("select net_since, counted_free, counted_at from facility_state")
@@ -238,10 +252,11 @@ async def nets_after(
                     await project(session, told)
                     since = min(item.observed_at for item in told)
                     await counting.recount(session, {facility: since}, told_by_gates)
-            followed = tuple((await session.execute(shown)).one())
+            followed = (await session.execute(shown)).one()
             await session.execute(text("delete from count_checkpoint"))
             await counting.recount(session, {facility: None}, told_by_gates)
-            return [followed, tuple((await session.execute(shown)).one())]
+            anew = (await session.execute(shown)).one()
+            return tuple(followed), tuple(anew), await whole(session)
     finally:
         await engine.dispose()
 
@@ -257,6 +272,8 @@ async def test_with_or_without_checkpoints_and_in_any_order_the_count_is_the_sam
     shuffled = list(once)
     random.Random(seed).shuffle(shuffled)
     batches = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
-    followed, anew = await nets_after(settings, devices, batches)
+    followed, anew, in_one = await nets_after(settings, devices, batches)
     assert followed == anew
+    if in_one is not None:
+        assert (anew[0], anew[2]) == in_one
     assert (await nets_after(settings, devices, [once]))[1] == anew
