@@ -1,7 +1,8 @@
 """`python -m bench.fuzz --seconds 600`: coverage-guided bytes against all that reads a stranger's bytes.
 
-That is every codec, both network servers' parsers and the reader of the observation streams. Each may
-refuse, with the error it promises; any other exception is a crash, and its input is kept in `.local/fuzz`.
+That is every codec, the network servers' parsers, the readers of polled sources, plates and the streams.
+Each may refuse, with the error it promises; any other exception is a crash, and its input is kept in
+`.local/fuzz`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 
 if TYPE_CHECKING:  # at run time only under instrumentation, so that their branches are seen
     from sensor_gateway.codecs import Codec
+    from sensor_gateway.pull.mapping import Source
 
 Target = Callable[[bytes], object]
 
@@ -66,12 +68,19 @@ def _targets_and_seeds() -> tuple[list[tuple[str, Target]], list[bytes]]:
     """The readers by name, and for each some good bytes to start from (behind the reader's number)."""
     from sensor_gateway.codecs import DecodeError, all_codecs
     from sensor_gateway.networks import PARSERS, MalformedMessage
+    from sensor_gateway.plates import NoPlate
+    from sensor_gateway.pull.read import Unreadable
+    from sensor_gateway.records import decode_records
 
     readers: list[tuple[str, Target, type[Exception], list[bytes]]] = []
     for codec in all_codecs():
         readers.append((codec.name, partial(_read_frame, codec), DecodeError, _frames(codec)))
     for network, parse in PARSERS.items():
         readers.append((network, parse, MalformedMessage, [_message(network), _nested()]))
+    for source, good in _polled():
+        readers.append((source.name, partial(_read_polled, source), Unreadable, [good]))
+    readers.append(("plates", _read_plate, NoPlate, ["浙E·12345".encode(), "_无_".encode()]))
+    readers.append(("records", decode_records, msgspec.DecodeError, [b"\x91\x92\xa4gate\xa1s"]))
     readers.append(("observations", _read_entry, msgspec.DecodeError, [_stream_entry()]))
     seeds = [bytes([number]) + seed for number, (*_, good) in enumerate(readers) for seed in good]
     return [(name, partial(_refusing, read, error)) for name, read, error, _ in readers], seeds
@@ -88,6 +97,21 @@ def _read_frame(codec: Codec, data: bytes) -> None:
     """The first byte is the fPort."""
     if data:
         codec.decode(data[0], data[1:])
+
+
+def _read_polled(source: Source, body: bytes) -> None:
+    from sensor_gateway.pull.read import read
+
+    read(body, {"date": "Sun, 01 Mar 2026 08:00:00 GMT"}, source)
+
+
+def _read_plate(data: bytes) -> None:
+    """A plate is the same when it is read again."""
+    from sensor_gateway.plates import parse_plate
+
+    plate = parse_plate(data.decode(errors="replace"))
+    if parse_plate(plate.reveal()) != plate:
+        raise AssertionError(plate.reveal())
 
 
 def _read_entry(body: bytes) -> None:
@@ -108,7 +132,31 @@ def _frames(codec: Codec) -> list[bytes]:
 def _message(network: str) -> bytes:
     from parking_cloud.demo import wire
 
+    if network == "nb-iot":
+        return b'{"imei":"862592051651472","time":"2026-03-01T08:00:00Z","port":3,"data":"AQ==","sequence":1}'
     return wire.uplink(network, "70b3d50000000001", 1, 1, b"\x01", _AT)[1]
+
+
+def _polled() -> list[tuple[Source, bytes]]:
+    """A source of each format, and a small body of its."""
+    from sensor_gateway.pull.mapping import CsvSource, Datex2Source, Fields, JsonSource
+
+    url, fields = "http://source.example/", Fields(device_id="id", observed_at="at", free="free")
+    status = (
+        b'<parkingRecordStatus><parkingRecordReference id="a"/><parkingOccupancy>'
+        b"<parkingNumberOfVacantSpaces>3</parkingNumberOfVacantSpaces></parkingOccupancy></parkingRecordStatus>"
+    )
+    return [
+        (
+            JsonSource(name="json", url=url, fields=fields),
+            b'[{"id":"a","free":3,"at":"2026-03-01T08:00:00Z"}]',
+        ),
+        (CsvSource(name="csv", url=url, fields=fields), b"id,free,at\na,3,2026-03-01T08:00:00Z\n"),
+        (
+            Datex2Source(name="datex2", url=url),
+            b"<d2><publicationTime>2026-03-01T08:00:00Z</publicationTime>" + status + b"</d2>",
+        ),
+    ]
 
 
 def _nested() -> bytes:

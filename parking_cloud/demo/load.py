@@ -22,6 +22,8 @@ SCOPES = {
     "gates": ("gate-events",),
     "patrols": ("sightings",),
 }
+_ANY_DEVICE = {"observations", "gates", "patrols"}
+"""These stand for the city's aggregator in the demo. A network server speaks for its own devices only."""
 
 
 class DemoLogin(msgspec.Struct, frozen=True):
@@ -57,6 +59,12 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             for login in credentials.logins:
                 await upsert_user(session, username=login.username, password=login.password, role=login.role)
             for source, key in credentials.api_keys.items():
-                await upsert_api_key(session, source=source, key=key, scopes=SCOPES[source], any_device=True)
+                await upsert_api_key(
+                    session,
+                    source=source,
+                    key=key,
+                    scopes=SCOPES[source],
+                    any_device=source in _ANY_DEVICE,
+                )
     finally:
         await engine.dispose()
