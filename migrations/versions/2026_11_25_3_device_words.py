@@ -51,9 +51,10 @@ UP = [
     )
     """,
     "INSERT INTO source_watch (source, heard_at, watched_s) SELECT source, received_at, 0 FROM source_state",
+    "CREATE INDEX ix_finding_wrong ON finding (device_id) WHERE not agrees",
 ]
 
-DOWN = ["DROP TABLE source_watch, battery_flag, device_heard"]
+DOWN = ["DROP INDEX ix_finding_wrong", "DROP TABLE source_watch, battery_flag, device_heard"]
 
 
 def upgrade() -> None:

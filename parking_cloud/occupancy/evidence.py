@@ -131,20 +131,17 @@ _UNCHANGED = text(
             and d.observed_at > :now - greatest(cast(:long as interval), 2 * w.keep_alive)
     ), still as materialized (
         select * from heard where changed_at < :now - :long and created_at < :now - :long
-    ), turns as (
-        select o.device_id, o.occupied <> lag(o.occupied)
-            over (partition by o.device_id order by o.observed_at, o.id) as turned
-        from observation o
-        where o.observed_at > :since and o.observed_at <= :now and o.occupied is not null
-            and o.device_id in
-                (select device_id from heard where facility_id in (select facility_id from still))
-    ), changed as (
-        select device_id, count(*) filter (where turned) as changes from turns group by device_id
     ), around as (
         select h.facility_id, h.zone_id, count(*) as heard,
-            count(*) filter (where c.changes >= :busy) as busy,
-            coalesce(sum(c.changes), 0) as changes
-        from heard h left join changed c on c.device_id = h.device_id
+            count(*) filter (where c.changes >= :busy) as busy, sum(c.changes) as changes
+        from heard h, lateral (
+            select count(*) filter (where turned) as changes from (
+                select o.occupied <> lag(o.occupied) over (order by o.observed_at, o.id) as turned
+                from observation o
+                where o.device_id = h.device_id and o.observed_at > :since and o.observed_at <= :now
+                    and o.occupied is not null
+            ) turns
+        ) c
         where h.facility_id in (select facility_id from still)
         group by h.facility_id, h.zone_id
     ), facilities as (
@@ -169,8 +166,8 @@ async def unchanged_spaces(
     Only those that are there so long themselves, and were heard within that time or two keep-alives.
     `busy_changes` is how often a neighbour must have changed to be busy.
     """
-    # Changes are read by (device_id, observed_at) or by scanning two day partitions, whichever is less,
-    # and only for facilities that have an unchanged space at all.
+    # Changes are counted device by device, each by (device_id, observed_at): a day's rows of all, sorted at
+    # once, would go to the disk. And only for facilities that have an unchanged space at all.
     rows = await session.execute(
         _UNCHANGED,
         {

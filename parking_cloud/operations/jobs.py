@@ -92,7 +92,8 @@ async def _low_batteries(session: AsyncSession, now: datetime) -> dict[UUID, Fou
 async def _drifted(session: AsyncSession) -> dict[UUID, Found]:
     """Sensors that people found wrong too often, and counters of facilities whose full counts disagree."""
     found: dict[UUID, Found] = {}
-    for device, (facility, right) in (await last_judgements(session, rules.DRIFT_FINDINGS)).items():
+    judged = await last_judgements(session, rules.DRIFT_FINDINGS, least=rules.DRIFT_LEAST)
+    for device, (facility, right) in judged.items():
         drift = rules.judge_drift(right)
         if drift is not None:
             found[device] = Found(facility, drift)

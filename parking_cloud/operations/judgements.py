@@ -22,18 +22,22 @@ _JUDGED = """
 """
 
 
-async def last_judgements(session: AsyncSession, count: int) -> dict[UUID, tuple[UUID, list[bool]]]:
-    """Of devices that were found wrong: facility, and the last `count` judgements, newest first."""
+async def last_judgements(
+    session: AsyncSession, count: int, *, least: int
+) -> dict[UUID, tuple[UUID, list[bool]]]:
+    """Of devices with at least so many disagreements: facility, last `count` judgements, newest first."""
+    # So it costs as much as there are such devices, however many findings there are.
     rows = await session.execute(
         text(
-            f"with judged as ({_JUDGED}), numbered as (select *, row_number() over"
-            " (partition by device_id order by found_at desc, id desc) as place"
-            " from judged where was_right is not null)"
-            " select device_id, min(cast(facility_id as text)),"
-            " array_agg(was_right order by found_at desc, id desc)"
-            " from numbered where place <= :count group by device_id having not bool_and(was_right)"
+            "with suspects as (select device_id from finding where not agrees"
+            " group by device_id having count(*) >= :least)"
+            " select s.device_id, min(cast(facility_id as text)),"
+            " array_agg(was_right order by found_at desc, j.id desc)"
+            f" from suspects s, lateral (select * from ({_JUDGED} and f.device_id = s.device_id) all_of_it"
+            " where was_right is not null order by found_at desc, id desc limit :count) j"
+            " group by s.device_id"
         ),
-        {"count": count},
+        {"count": count, "least": least},
     )
     return {device: (UUID(facility), list(right)) for device, facility, right in rows}
 

@@ -81,6 +81,7 @@ class Finding(Base):
         ),
         CheckConstraint("(check_id is not null) = (agrees is not null and not agrees)", name="checked"),
         Index("ix_finding_device_id", "device_id", "found_at"),
+        Index("ix_finding_wrong", "device_id", postgresql_where="not agrees"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

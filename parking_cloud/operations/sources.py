@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import select, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
@@ -60,16 +59,20 @@ class SourceEar:
         )
         before = {row.source: _rhythm(row) for row in rows}
         after = {name: _after(before.get(name), words) for name, words in sorted(self._words.items())}
-        statement = insert(SourceWatch)
         await session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["source"],
-                set_={name: statement.excluded[name] for name in ("heard_at", "usual_s", "watched_s")},
+            text(
+                "insert into source_watch (source, heard_at, usual_s, watched_s)"
+                " select * from unnest(cast(:sources as text[]), cast(:times as timestamptz[]),"
+                " cast(:usual as float8[]), cast(:watched as float8[])) on conflict (source) do update"
+                " set heard_at = excluded.heard_at, usual_s = excluded.usual_s,"
+                " watched_s = excluded.watched_s"
             ),
-            [
-                {"source": name, "heard_at": r.heard_at, "usual_s": r.usual_s, "watched_s": r.watched_s}
-                for name, r in after.items()
-            ],
+            {
+                "sources": list(after),
+                "times": [r.heard_at for r in after.values()],
+                "usual": [r.usual_s for r in after.values()],
+                "watched": [r.watched_s for r in after.values()],
+            },
         )
         self._words = {}
 
