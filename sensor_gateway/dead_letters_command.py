@@ -34,7 +34,10 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return 2
     try:
         return asyncio.run(_run(args, settings))
-    except (RedisError, OSError, StorageUnavailable) as error:
+    except StorageUnavailable as error:
+        print(f"it cannot be done now: {error}")
+        return 1
+    except (RedisError, OSError) as error:
         print(f"Redis cannot be reached: {error}")
         return 1
 

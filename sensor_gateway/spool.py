@@ -111,7 +111,8 @@ class Spool:
                         entries = [entry for body in bodies for entry in _decoder.decode(body)]
                         return entries, sum(_HEAD.size + len(body) for body in bodies)
                     after = _after_damage(file, self._position)
-                self._keep_damaged(self._segments[0], after - self._position)
+                if after > self._position:  # else it is one that was begun, and nothing came of it
+                    self._keep_damaged(self._segments[0], after - self._position)
                 self._go_past(after - self._position)
             return None
 

@@ -256,3 +256,11 @@ async def test_a_strangers_words_cannot_control_the_terminal(redis: Redis, comma
     printed = (listed + shown).replace("\n", "")
     assert printed.isprintable()
     assert len(listed.splitlines()) == 3
+
+
+async def test_what_cannot_be_done_now_is_said_and_loses_nothing(redis: Redis, command: Command) -> None:
+    await set_aside(redis)
+    await redis.delete(DEVICES_HASH)
+    code, said = await command("--replay", "--reason", "unknown-device")
+    assert (code, said.splitlines()[-1]) == (1, "it cannot be done now: no device at all is known")
+    assert await dead_letters.count(redis) == 3

@@ -200,6 +200,23 @@ async def test_a_full_disk_keeps_no_half_record(tmp_path: Path, disk_of_2_kb: No
     assert await all_of(Spool(tmp_path, LIMIT)) == [0, 2]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_segment_that_could_not_be_begun_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarted: bool
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError("the disk is ill")
+
+    spool = Spool(tmp_path, LIMIT)
+    monkeypatch.setattr(module.os, "fsync", fail)
+    with pytest.raises(OSError, match="ill"):
+        await spool.append(batch(0))
+    monkeypatch.undo()
+    await keep(spool, range(1, 3))
+    assert await all_of(Spool(tmp_path, LIMIT) if restarted else spool) == [1, 2]
+    assert list(tmp_path.glob("*.damaged")) == []
+
+
 async def test_a_full_disk_does_not_end_giving_back(tmp_path: Path) -> None:
     """How far it has come cannot be noted then; the segments that are done make room."""
     spool = Spool(tmp_path, LIMIT, SEGMENT)
