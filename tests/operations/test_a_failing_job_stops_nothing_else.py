@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from structlog.testing import capture_logs
 
 from parking_cloud import worker
 from parking_cloud.kernel.settings import Settings
@@ -68,18 +69,20 @@ async def test_a_mistake_is_counted_and_the_next_run_comes(
     sessions: Sessions,
     redis: Redis,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     failing: Exception | str,
 ) -> None:
     bad, good = Job(failing, "select 1"), Job("select 1")
     before = failures("bad")
-    async with working(settings, sessions, redis, monkeypatch, bad=(0.01, bad), good=(0.01, good)) as task:
-        await asyncio.wait_for(bad.ran_on.wait(), 10)
-        await asyncio.wait_for(good.ran_on.wait(), 10)
-        assert not task.done()
+    with capture_logs() as told:
+        async with working(
+            settings, sessions, redis, monkeypatch, bad=(0.01, bad), good=(0.01, good)
+        ) as task:
+            await asyncio.wait_for(bad.ran_on.wait(), 10)
+            await asyncio.wait_for(good.ran_on.wait(), 10)
+            assert not task.done()
     assert failures("bad") == before + 1
-    told = capsys.readouterr()
-    assert "Traceback" in told.out + told.err
+    (entry,) = [entry for entry in told if entry["log_level"] == "error"]
+    assert (entry["job"], entry["exc_info"]) == ("bad", True)
 
 
 async def test_a_lost_connection_is_waited_for_not_counted(

@@ -23,7 +23,10 @@ from parking_cloud.operations.events import DEVICE_FAULT, EVENTS_STREAM, publish
 from parking_cloud.operations.jobs import judge_devices, judge_silence
 from parking_cloud.registry.schemas import DeviceIn, ProfileIn, RegistryBatch
 from parking_cloud.registry.service import import_batch
+from sensor_gateway.directory import DeviceEntry
+from sensor_gateway.networks import Uplink
 from sensor_gateway.observation import Observation
+from sensor_gateway.pipeline import observe_uplink
 from sensor_gateway.records import Direction, GateEvent, Sighting
 from tests.factories import load_small_city, observed
 
@@ -277,6 +280,35 @@ async def test_a_device_that_says_its_battery_is_low_is_believed_until_it_takes_
     await project(session, [observed(sensor, at=NOON, occupied=True, frame=3, battery_low=False)])
     await judge_devices(session, NOON)
     assert await faults(session, "battery_low") == {}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "frames"),
+    [
+        ("tekzitel", "tekzipark", [(1, "88fb07"), (1, "a8fb07")]),
+        (
+            "dingtek",
+            "do201",
+            [
+                (3, "8000310217012c1001015e0010fff6fff0142d000100" + "81"),
+                (3, "8000310217012c1000015e0010fff6fff0142d000200" + "81"),
+            ],
+        ),
+    ],
+)
+async def test_the_flag_in_a_frame_opens_and_closes_the_fault(
+    session: AsyncSession, vendor: str, model: str, frames: list[tuple[int, str]]
+) -> None:
+    sensor = (await city(session))["sensor-1"]
+    entry = DeviceEntry(sensor.id, sensor.facility_id, vendor, model, "chirpstack", sensor.space_id)
+    opened = []
+    for number, (port, payload) in enumerate(frames):
+        at = NOON + number * MINUTE
+        uplink = Uplink("sensor-1", port, number, bytes.fromhex(payload), at)
+        await project(session, [observe_uplink(uplink, entry, "chirpstack", at)])
+        await judge_devices(session, at)
+        opened.append(list(await faults(session, "battery_low")))
+    assert opened == [["sensor-1"], []]
 
 
 async def test_a_low_voltage_is_told_with_the_devices_own_word(session: AsyncSession) -> None:
