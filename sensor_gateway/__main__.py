@@ -33,8 +33,9 @@ _MB = 1_000_000
 _STOP_S = 10
 _REQUESTS_END_S = 5
 """A request that has not come whole by then is given up when we are to stop; its sender has had no answer."""
-_MOST_CONNECTIONS = 4_000
-"""Idle ones too. Requests in hand are limited far below, by `problems.Limited`, with a problem document."""
+_MOST_CONNECTIONS = 900
+"""Idle ones too; a process may often have no more than 1,024 files open. Requests in hand are limited below
+that, by `problems.Limited`, which answers with a problem document."""
 
 log = structlog.get_logger("gateway")
 

@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 
 
 class DirectoryEmpty(RuntimeError):
-    """Nobody is known, as where Redis was emptied and has not been filled again: no time to call anyone
-    unknown."""
+    """The directory is not there, as where Redis was emptied and has not been filled again: no time to call
+    anyone unknown."""
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -62,6 +62,8 @@ class DirectoryFollower:
         self._copy = Copy({}, {})
         self._position = "0-0"
         self._loaded = False
+        self._whole = False
+        """A load has found devices, or the registry has spoken since: who is not in the copy is unknown."""
         self.changed = asyncio.Event()
         """Set whenever the copy has changed; for who keeps a snapshot of it, to clear."""
 
@@ -79,12 +81,13 @@ class DirectoryFollower:
         if fresh.devices or not self._copy.devices:
             self._copy = fresh
             self.changed.set()
+        self._whole = bool(self._copy.devices)
         self._position, self._loaded = position, True
         log.info("directory loaded", names=len(fresh.devices), sources=len(fresh.sources))
 
     def recall(self, copy: Copy) -> None:
         """Begin with what was known at an earlier time; `follow` loads what is so now, as soon as it can."""
-        self._copy = copy
+        self._copy, self._whole = copy, bool(copy.devices)
         log.info("directory recalled", names=len(copy.devices), sources=len(copy.sources))
 
     def copy(self) -> Copy:
@@ -119,6 +122,7 @@ class DirectoryFollower:
             if fields:
                 for field, body in zip(fields, await self._hmget(name, fields), strict=True):
                     self._copy.keep(name, field, body)
+        self._whole = True
         self.changed.set()
         self._position = entries[-1][0].decode()
 
@@ -134,9 +138,10 @@ class DirectoryFollower:
     def devices_here(self, names: Iterable[str]) -> dict[str, DeviceEntry]:
         """Those of `names` in this copy, by the name as given; Redis is not asked. Raises DirectoryEmpty."""
         known, wanted = self._copy.devices, {name: device_field(name) for name in names}
-        if wanted and not known:
-            raise DirectoryEmpty("no device at all is known")
-        return {name: known[field] for name, field in wanted.items() if field in known}
+        found = {name: known[field] for name, field in wanted.items() if field in known}
+        if len(found) < len(wanted) and not self._whole:
+            raise DirectoryEmpty("the directory of devices is not there")
+        return found
 
     def keys_of(self, source: str) -> list[tuple[str, SourceEntry]]:
         """The keys of a source, by their SHA-256: one, or two while a new one takes the old one's place."""
@@ -145,7 +150,7 @@ class DirectoryFollower:
     def need_sources(self) -> None:
         """Raises DirectoryEmpty where no source at all is known, so that none can be told from a stranger."""
         if not self._copy.sources:
-            raise DirectoryEmpty("no source at all is known")
+            raise DirectoryEmpty("the directory of sources is not there")
 
     async def source(self, key_hash: str) -> SourceEntry | None:
         """Whose key it is, by its SHA-256. Raises DirectoryEmpty."""

@@ -262,5 +262,8 @@ async def test_what_cannot_be_done_now_is_said_and_loses_nothing(redis: Redis, c
     await set_aside(redis)
     await redis.delete(DEVICES_HASH)
     code, said = await command("--replay", "--reason", "unknown-device")
-    assert (code, said.splitlines()[-1]) == (1, "it cannot be done now: no device at all is known")
+    assert (code, said.splitlines()[-1]) == (
+        1,
+        "it cannot be done now: the directory of devices is not there",
+    )
     assert await dead_letters.count(redis) == 3

@@ -26,7 +26,7 @@ from sensor_gateway.directory import (
     SourceEntry,
     encode_entry,
 )
-from sensor_gateway.follower import Copy, DirectoryFollower
+from sensor_gateway.follower import Copy, DirectoryEmpty, DirectoryFollower
 from sensor_gateway.intake import Intake, Message
 from sensor_gateway.pipeline import Statement
 from sensor_gateway.publish import Publisher, StorageUnavailable
@@ -137,6 +137,35 @@ async def test_while_no_device_is_known_the_broker_keeps_its_messages(redis: Red
     assert await dead_letters.count(redis) == 0
 
 
+async def test_nobody_is_unknown_while_redis_is_being_filled_again(redis: Redis) -> None:
+    """The worker writes the devices in parts, and says so when it has written all."""
+    directory = await loaded(redis)
+    following = asyncio.create_task(directory.follow())
+    await register(redis, 1)
+    try:
+        assert (await directory.devices([eui(1)])).keys() == {eui(1)}
+        with pytest.raises(DirectoryEmpty):
+            await directory.devices([eui(1), eui(2)])
+        await register(redis, 3)
+        await redis.xadd(CHANGES_STREAM, {"h": DEVICES_HASH, "f": "*"})
+        await until(lambda: len(known(directory)) == 3)
+        assert (await directory.devices([eui(2), "stranger"])).keys() == {eui(2)}
+    finally:
+        following.cancel()
+
+
+async def test_the_first_device_of_all_makes_strangers_unknown(redis: Redis) -> None:
+    directory = await loaded(redis)
+    following = asyncio.create_task(directory.follow())
+    await register(redis, 1)
+    await redis.xadd(CHANGES_STREAM, {"h": DEVICES_HASH, "f": eui(1)})
+    try:
+        await until(lambda: known(directory) == {eui(1)})
+        assert await directory.devices(["stranger"]) == {}
+    finally:
+        following.cancel()
+
+
 @pytest.fixture
 async def client(redis: Redis) -> AsyncIterator[httpx.AsyncClient]:
     app = create_intake_app(redis=redis, directory=await loaded(redis), publisher=Publisher(redis, 1))
@@ -173,7 +202,7 @@ async def test_while_no_device_is_known_http_senders_come_again(
 
 async def test_while_no_device_is_known_polled_statements_come_again(redis: Redis) -> None:
     intake = PullIntake(await loaded(redis), Publisher(redis, 1))
-    with pytest.raises(Exception, match="no device at all is known"):
+    with pytest.raises(Exception, match="the directory of devices is not there"):
         await intake.take("opendata", [Statement("lot", datetime.now(UTC), free=1)])
 
 

@@ -57,6 +57,10 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spool"))
 
 
+def damaged(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.damaged"))
+
+
 def spoil(path: Path, position: int) -> None:
     """Turn one byte round."""
     content = bytearray(path.read_bytes())
@@ -214,7 +218,7 @@ async def test_a_segment_that_could_not_be_begun_is_in_nobodys_way(
     monkeypatch.undo()
     await keep(spool, range(1, 3))
     assert await all_of(Spool(tmp_path, LIMIT) if restarted else spool) == [1, 2]
-    assert list(tmp_path.glob("*.damaged")) == []
+    assert damaged(tmp_path) == []
 
 
 async def test_a_full_disk_does_not_end_giving_back(tmp_path: Path) -> None:
