@@ -4,47 +4,35 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.accounts import tokens
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity
+from parking_cloud.app import create_app
 from parking_cloud.gates import events
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all, reconciliations
 from parking_cloud.kernel import outbox
+from parking_cloud.kernel.clock import FixedClock
+from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.projector import project
-from parking_cloud.registry.schemas import DeviceIn, RegistryBatch
-from parking_cloud.registry.service import import_batch
 from sensor_gateway.records import Direction
 from tests.factories import NOON, load_small_city, observed
-from tests.gates.test_corrections_in_any_order_end_the_same import passed
+from tests.gates.parts import with_lane_counters
+from tests.gates.test_corrections_in_any_order_end_the_same import correction, passed
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
 HOUR = timedelta(hours=1)
-
-
-async def with_lane_counters(session: AsyncSession) -> dict[str, Any]:
-    """The small city, and a running counter in each lane of its garage."""
-    await load_small_city(session)
-    lanes = [
-        DeviceIn(
-            external_id=f"lane-{direction}",
-            vendor="nwave",
-            model="ncc405",
-            source="chirpstack",
-            facility_code="garage",
-            direction=direction,
-        )
-        for direction in ("entry", "exit")
-    ]
-    await import_batch(session, RegistryBatch(devices=lanes))
-    rows = await session.execute(text("select external_id, id, facility_id, space_id from device"))
-    return {row.external_id: row for row in rows}
 
 
 async def relayed(session: AsyncSession, redis: Redis) -> None:
@@ -105,3 +93,113 @@ async def test_drift_is_derived_less_counted(session: AsyncSession) -> None:
         (52, 54, 2),  # four vehicles came in by the gates, two by the count
         (50, None, None),
     ]
+
+
+async def test_a_vehicle_that_gate_and_counter_saw_counts_once(session: AsyncSession, redis: Redis) -> None:
+    """In the number that is shown, and in the one that is derived for a full count."""
+    devices = await with_lane_counters(session)
+    counter, lane = devices["garage-counter"], devices["lane-entry"]
+    await judged_hourly(session, devices, 0)
+    for minute in (1, 2, 3):
+        at = NOON + timedelta(minutes=minute)
+        await project(session, [observed(lane, at=at, frame=minute, running_count=minute)])
+    await relayed(session, redis)
+    assert await free(session) == 48
+    await project_records(session, [passed(devices, n, Direction.ENTRY, minute=n) for n in (1, 2, 3)])
+    assert await free(session) == 47
+    await project(session, [observed(lane, at=NOON + timedelta(minutes=4), frame=4, running_count=4)])
+    await relayed(session, redis)
+    assert await free(session) == 47  # by its gates, that one did not come in
+    await project_records(session, [correction(n, corrects=n, void=True) for n in (1, 2, 3)])
+    assert await free(session) == 50  # nor do void events make it a facility without gates
+    await project(session, [observed(counter, at=NOON + 2 * HOUR, free=50, frame=None)])
+    await reconcile_all(session, NOON + 3 * HOUR)
+    assert await drifts(session, counter) == [0, None]
+
+
+async def drifts(session: AsyncSession, counter: Any) -> list[int | None]:
+    found = await reconciliations(session, counter.facility_id, before=NOON + 9 * HOUR, limit=9)
+    return [r.drift for r in found]
+
+
+async def judged_hourly(session: AsyncSession, devices: dict[str, Any], hours: int) -> None:
+    """A full count each hour, all of 50 free, each judged; somebody passed a gate before."""
+    counter = devices["garage-counter"]
+    await project_records(session, [passed(devices, 99, Direction.ENTRY, minute=-9)])
+    for hour in range(hours + 1):
+        at = NOON + hour * HOUR
+        await project(session, [observed(counter, at=at, free=50, frame=None)])
+        await reconcile_all(session, at + timedelta(minutes=11))
+
+
+async def test_voided_passages_are_taken_out_of_what_was_judged(session: AsyncSession) -> None:
+    devices = await load_small_city(session)
+    counter = devices["garage-counter"]
+    ghosts = [passed(devices, n, Direction.ENTRY, minute=70) for n in range(8)]
+    await project_records(session, ghosts)
+    await judged_hourly(session, devices, 3)
+    assert await drifts(session, counter) == [0, 8, 0, None]
+    await project_records(session, [correction(n, corrects=n, minute=200, void=True) for n in range(8)])
+    assert await reconcile_all(session, NOON + 4 * HOUR) > 0
+    assert await drifts(session, counter) == [0, 0, 0, None]
+
+
+async def test_a_passage_moved_to_another_hour_changes_both(session: AsyncSession) -> None:
+    devices = await load_small_city(session)
+    counter = devices["garage-counter"]
+    await project_records(session, [passed(devices, 1, Direction.ENTRY, minute=150)])
+    await judged_hourly(session, devices, 3)
+    assert await drifts(session, counter) == [1, 0, 0, None]
+    earlier = correction(1, corrects=1, minute=200, occurred_at=NOON + timedelta(minutes=30))
+    await project_records(session, [earlier])
+    await reconcile_all(session, NOON + 4 * HOUR)
+    assert await drifts(session, counter) == [0, 0, 1, None]
+
+
+async def test_what_a_counter_tells_late_is_judged_again(session: AsyncSession, redis: Redis) -> None:
+    counter = (devices := await load_small_city(session))["garage-counter"]
+    await judged_hourly(session, devices, 2)
+    late = observed(counter, at=NOON + timedelta(minutes=30), frame=7, entered=3, left=1)
+    await project(session, [late])
+    await session.execute(text("delete from outbox_message"))
+    await outbox.add(
+        session, FACILITY_COUNTED, str(counter.facility_id), {"since": late.observed_at.isoformat()}
+    )
+    await relayed(session, redis)
+    await reconcile_all(session, NOON + 3 * HOUR)
+    assert await drifts(session, counter) == [0, 2, None]
+
+
+async def test_what_was_judged_over_a_month_ago_stands(session: AsyncSession) -> None:
+    devices = await load_small_city(session)
+    counter = devices["garage-counter"]
+    await judged_hourly(session, devices, 1)
+    await project_records(session, [passed(devices, 1, Direction.ENTRY, minute=5)])
+    assert await reconcile_all(session, NOON + timedelta(days=31)) == 0
+    assert await drifts(session, counter) == [0, None]
+
+
+def staff(operator_id: UUID | None, role: Role = Role.OPERATOR_STAFF) -> Identity:
+    return Identity(user_id=uuid4(), username="li", role=role, operator_id=operator_id)
+
+
+async def test_an_operators_staff_see_the_drift_of_their_own_facilities(
+    session: AsyncSession, settings: Settings
+) -> None:
+    await judged_hourly(session, await load_small_city(session), 1)
+    await session.commit()
+    own = await session.scalar(text("select operator_id from facility where code = 'garage'"))
+    clock = FixedClock(NOON + 3 * HOUR)
+    async with AsyncTestClient(create_app(settings, clock)) as client:
+
+        async def answer(who: Identity) -> Any:
+            token = tokens.issue(who, settings.secret_key, clock.now())
+            return await client.get(
+                "/v1/facilities/garage/reconciliation", headers={"Authorization": f"Bearer {token}"}
+            )
+
+        seen = await answer(staff(own))
+        assert (seen.status_code, seen.json()["drift"], len(seen.json()["items"])) == (200, 0, 2)
+        assert (await answer(staff(None, Role.AUDITOR))).status_code == 200
+        for stranger in (staff(uuid4()), staff(None), staff(own, Role.DRIVER)):
+            assert (await answer(stranger)).status_code == 403
