@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from parking_cloud import metrics
 from parking_cloud.accounts import events as account_events
 from parking_cloud.gates import events as gate_events
-from parking_cloud.gates.projector import RecordsProjected, project_records
+from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
@@ -40,14 +40,16 @@ from parking_cloud.operations.events import (
     publish_source_health,
 )
 from parking_cloud.operations.jobs import judge_devices, judge_silence
-from parking_cloud.operations.sources import SourceEar, judge_sources
-from parking_cloud.projection import Projection, StreamProjector, insistently
+from parking_cloud.operations.sources import Received, SourceEar, judge_sources
+from parking_cloud.projection import Done, Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
 from sensor_gateway.streams import connect
 
+R = TypeVar("R", bound=Received)
+Project = Callable[[AsyncSession, Sequence[R], int], Awaitable[Done]]
 Job = Callable[[AsyncSession, datetime], Awaitable[object]]
 JOBS: list[tuple[str, float, Job]] = [
     ("reconcile", 600, reconcile_all),
@@ -122,7 +124,7 @@ class Worker:
             streams=streams(self._settings.stream_shards),
             field=BODY_FIELD,
             decode=decode,
-            project=project,
+            project=self._listening(project),
             committed=self._observations_committed,
             batch=self._settings.projector_batch,
             block_ms=self._settings.projector_block_ms,
@@ -133,22 +135,24 @@ class Worker:
             streams=record_streams(self._settings.stream_shards),
             field=RECORDS_FIELD,
             decode=decode_records,
-            project=self._project_records,
+            project=self._listening(project_records),
             committed=lambda _: self._wake_relay.set(),
             batch=self._settings.projector_batch,
             block_ms=self._settings.projector_block_ms,
         )
 
-    async def _project_records(
-        self, session: AsyncSession, records: Sequence[Record], shard: int
-    ) -> RecordsProjected:
-        self._ear.note(records)  # they arrived, whatever becomes of them
-        return await project_records(session, records, shard)
+    def _listening(self, project: Project[R]) -> Project[R]:
+        """`project`, with an ear for whose words these are: they arrived, whatever becomes of them."""
+
+        async def listen(session: AsyncSession, received: Sequence[R], shard: int) -> Done:
+            self._ear.note(received)
+            return await project(session, received, shard)
+
+        return listen
 
     def _observations_committed(self, done: Projected) -> None:
         metrics.note(done, datetime.now(UTC))
         self._clocks.note(done.fresh)
-        self._ear.note(done.fresh)
         if done.facilities:
             self._wake_relay.set()
 

@@ -51,14 +51,15 @@ class SourceEar:
         """Carry each source's rhythm on by what was heard of it since the last flush."""
         if not self._words:
             return
+        heard, self._words = self._words, {}  # what is noted meanwhile is for the next flush
         rows = await session.scalars(
             select(SourceWatch)
-            .where(SourceWatch.source.in_(list(self._words)))
+            .where(SourceWatch.source.in_(list(heard)))
             .order_by(SourceWatch.source)
             .with_for_update()
         )
         before = {row.source: _rhythm(row) for row in rows}
-        after = {name: _after(before.get(name), words) for name, words in sorted(self._words.items())}
+        after = {name: _after(before.get(name), words) for name, words in sorted(heard.items())}
         await session.execute(
             text(
                 "insert into source_watch (source, heard_at, usual_s, watched_s)"
@@ -74,7 +75,6 @@ class SourceEar:
                 "watched": [r.watched_s for r in after.values()],
             },
         )
-        self._words = {}
 
 
 def _rhythm(row: SourceWatch) -> Rhythm | None:

@@ -29,6 +29,7 @@ from sensor_gateway.observation import Observation
 from sensor_gateway.pipeline import observe_uplink
 from sensor_gateway.records import Direction, GateEvent, Sighting
 from tests.factories import load_small_city, observed
+from tests.operations.waiting import waits
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -237,14 +238,6 @@ async def test_doubt_survives_two_jobs_side_by_side(sessions: async_sessionmaker
         await other
         await silence.commit()
     assert await doubted(sessions) >= {devices["sensor-1"].id}
-
-
-async def waits(session: AsyncSession, pid: int) -> bool:
-    return bool(
-        await session.scalar(
-            text("select exists (select from pg_locks where pid = :pid and not granted)"), {"pid": pid}
-        )
-    )
 
 
 async def test_each_run_restates_all_doubt(sessions: async_sessionmaker[AsyncSession]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -10,19 +11,22 @@ import msgspec
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import outbox
+from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.operations import service
 from parking_cloud.operations.events import EVENTS_STREAM, SOURCE_HEALTH, publish_source_health
 from parking_cloud.operations.schemas import DutyIn
 from parking_cloud.operations.sources import SourceEar, judge_sources, list_sources
-from sensor_gateway.observation import Observation
-from sensor_gateway.records import Sighting
-from tests.factories import NOON, statement_of
+from parking_cloud.worker import Worker
+from sensor_gateway.observation import BODY_FIELD, Observation, encode, streams
+from sensor_gateway.records import RECORDS_FIELD, Sighting, encode_records, record_streams
+from tests.factories import NOON, load_small_city, observed, statement_of
+from tests.operations.waiting import waits
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -82,6 +86,27 @@ async def test_what_waited_for_the_worker_counts_by_when_it_arrived(session: Asy
     assert (museum.last_heard, museum.usual_s) == (NOON + 150 * MINUTE, 1800.0)
 
 
+async def test_what_is_heard_while_a_flush_waits_is_not_lost(
+    sessions: async_sessionmaker[AsyncSession],
+) -> None:
+    async with sessions() as session:
+        await hear(session, [word("museum", NOON)])
+        await session.commit()
+    ear = SourceEar()
+    async with sessions() as other, sessions() as session:
+        await other.execute(text("select from source_watch for update"))
+        pid = await session.scalar(text("select pg_backend_pid()"))
+        ear.note([word("museum", NOON + MINUTE)])
+        flush = asyncio.create_task(ear.flush(session))
+        while not await waits(other, pid):
+            assert not flush.done()
+        ear.note([word("hospital", NOON + MINUTE)])
+        await other.rollback()
+        await flush
+        await ear.flush(session)
+        assert set(await states(session, NOON)) == {"museum", "hospital"}
+
+
 async def test_a_duty_goes_before_what_is_usual(session: AsyncSession, redis: Redis) -> None:
     last = await half_hourly(session)
     await service.set_source_duty(session, CHIEF, "museum", DutyIn(900), last)
@@ -114,3 +139,27 @@ async def test_gates_and_patrols_are_sources_too_and_clocks_are_shown(session: A
     museum, patrol = await list_sources(session, NOON)
     assert (museum.source, museum.skew_s, museum.ahead) == ("museum", -30.0, 1)
     assert (patrol.source, patrol.last_heard, patrol.skew_s, patrol.ahead) == ("patrol", NOON, None, 0)
+
+
+async def test_the_worker_hears_every_source_also_one_whose_words_were_heard_before(
+    settings: Settings, sessions: async_sessionmaker[AsyncSession], redis: Redis
+) -> None:
+    """Two network servers hear the same frames, and one is always second: it is not late for that."""
+    async with sessions() as session:
+        sensor = (await load_small_city(session))["sensor-1"]
+    for server in ("first", "second"):
+        said = msgspec.structs.replace(observed(sensor, occupied=True), source=server)
+        await redis.xadd(streams(settings.stream_shards)[0], {BODY_FIELD: encode([said])})
+    sighting = Sighting("patrol", "s1", "patrol", NOON, NOON, 30.87, 120.1, "wgs84", plate_hash=b"hash")
+    records = record_streams(settings.stream_shards)[0]
+    await redis.xadd(records, {RECORDS_FIELD: encode_records([sighting])})
+    worker = asyncio.create_task(Worker(settings, sessions, redis, "tested").run())
+    heard: dict[str, str] = {}
+    async with asyncio.timeout(10), sessions() as session:
+        while len(heard) < 3:
+            await asyncio.sleep(0.05)
+            heard = await states(session, NOON)
+            await session.rollback()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    assert heard == {"first": "ok", "second": "ok", "patrol": "ok"}
