@@ -18,11 +18,12 @@ from sqlalchemy import ForeignKey, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.occupancy.rules import passed
 from parking_cloud.occupancy.space_states import ensure_facilities
 from parking_cloud.registry.service import capacities, counter_directions
-from sensor_gateway.observation import Kind
+from sensor_gateway.observation import Kind, Observation
 
 FACILITY_COUNTED = "occupancy.counted"
 """Outbox topic: a full count came, or a counter told of passages; the key is the facility's id. Its payload's
@@ -110,6 +111,35 @@ async def recount(session: AsyncSession, changed: Mapping[UUID, datetime | None]
         return
     points = await _with_checkpoints(session, bases, gates)
     await _show(session, await _advanced(session, points, None, gates))
+
+
+async def announce_counts(session: AsyncSession, observations: Iterable[Observation]) -> None:
+    """Leave a FACILITY_COUNTED for each facility whose count these, new or moved to earlier, change.
+
+    A full count does only where passages are known; elsewhere it stands as it is.
+    """
+    told: dict[UUID, datetime] = {}
+    full: dict[UUID, datetime] = {}
+    for o in observations:
+        for since, concerned in ((told, _tells(o)), (full, o.free is not None)):
+            if concerned:
+                since[o.facility_id] = min(since.get(o.facility_id, o.observed_at), o.observed_at)
+    moved_on = await session.scalars(
+        text(
+            "select facility_id from facility_state where facility_id = any(:ids) and net_since is not null"
+        ),
+        {"ids": list(full)},
+    )
+    for facility in moved_on:
+        told[facility] = min(told.get(facility, full[facility]), full[facility])
+    messages = [(str(facility), {"since": at.isoformat()}) for facility, at in sorted(told.items())]
+    await outbox.add_many(session, FACILITY_COUNTED, messages)
+
+
+def _tells(o: Observation) -> bool:
+    """Whether it says anything of passages; a counter's start-up says that its running count begins again."""
+    counts = o.running_count is not None or o.entered is not None or o.left is not None
+    return counts or (o.kind is Kind.STARTUP and o.space_id is None)
 
 
 async def passed_in(session: AsyncSession, spans: Sequence[Span], gates: Gates) -> list[Net]:

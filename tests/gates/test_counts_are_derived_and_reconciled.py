@@ -23,7 +23,7 @@ from parking_cloud.kernel import outbox
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service
-from parking_cloud.occupancy.counting import FACILITY_COUNTED
+from parking_cloud.occupancy.counting import FACILITY_COUNTED, announce_counts
 from parking_cloud.occupancy.projector import project
 from sensor_gateway.records import Direction
 from tests.factories import NOON, load_small_city, observed
@@ -162,9 +162,7 @@ async def test_what_a_counter_tells_late_is_judged_again(session: AsyncSession, 
     late = observed(counter, at=NOON + timedelta(minutes=30), frame=7, entered=3, left=1)
     await project(session, [late])
     await session.execute(text("delete from outbox_message"))
-    await outbox.add(
-        session, FACILITY_COUNTED, str(counter.facility_id), {"since": late.observed_at.isoformat()}
-    )
+    await announce_counts(session, [late])
     await relayed(session, redis)
     await reconcile_all(session, NOON + 3 * HOUR)
     assert await drifts(session, counter) == [0, 2, None]

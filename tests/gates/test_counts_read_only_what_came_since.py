@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -39,11 +40,11 @@ DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
-async def counted(session: AsyncSession, redis: Redis, since: dict[str, datetime], devices: Any) -> None:
-    """What the worker does after a batch that told of passages since a time."""
-    messages = [(str(devices[name].facility_id), {"since": at.isoformat()}) for name, at in since.items()]
+async def counted(session: AsyncSession, redis: Redis, said: Sequence[Observation]) -> None:
+    """Write a batch, and do what the worker does after it."""
+    await project(session, said)
     await session.execute(text("delete from outbox_message"))
-    await outbox.add_many(session, FACILITY_COUNTED, messages)
+    await counting.announce_counts(session, said)
     await outbox.relay(session, redis, {FACILITY_COUNTED: events.recount})
 
 
@@ -54,13 +55,12 @@ async def net(session: AsyncSession) -> int | None:
 async def test_old_passages_are_read_again_only_when_one_of_their_time_changes(
     session: AsyncSession, redis: Redis
 ) -> None:
-    counter = (devices := await load_small_city(session))["garage-counter"]
+    counter = (await load_small_city(session))["garage-counter"]
     base = TODAY - 60 * DAY
     said = [observed(counter, at=base, free=50, frame=None)]
     for age in range(59, 0, -1):
         said.append(observed(counter, at=TODAY - age * DAY, frame=age, entered=1, left=0))
-    await project(session, said)
-    await counted(session, redis, {"garage-counter": base}, devices)
+    await counted(session, redis, said)
     assert await net(session) == 59
 
     # Gone behind everybody's back: only who reads it can know.
@@ -68,16 +68,49 @@ async def test_old_passages_are_read_again_only_when_one_of_their_time_changes(
         text("delete from observation where entered is not null and observed_at < :at"),
         {"at": TODAY - 3 * DAY},
     )
-    await project(session, [observed(counter, at=TODAY + MINUTE, frame=100, entered=2, left=0)])
-    await counted(session, redis, {"garage-counter": TODAY + MINUTE}, devices)
+    await counted(session, redis, [observed(counter, at=TODAY + MINUTE, frame=100, entered=2, left=0)])
     assert await net(session) == 61
-    await project(session, [observed(counter, at=TODAY - 2 * DAY, frame=101, entered=4, left=0)])
-    await counted(session, redis, {"garage-counter": TODAY - 2 * DAY}, devices)
+    await counted(session, redis, [observed(counter, at=TODAY - 2 * DAY, frame=101, entered=4, left=0)])
     assert (
         await net(session) == 65 - 3
     )  # of six to four days ago: that was read again, from the checkpoint on
-    await counted(session, redis, {"garage-counter": base}, devices)
-    assert await net(session) == 3 + 4 + 2
+    await counted(session, redis, [observed(counter, at=base + DAY / 2, frame=102, entered=8, left=0)])
+    assert await net(session) == 3 + 4 + 2 + 8
+
+
+async def test_a_message_without_a_time_has_everything_read_again(
+    session: AsyncSession, redis: Redis
+) -> None:
+    counter = (await load_small_city(session))["garage-counter"]
+    said = [observed(counter, at=TODAY - 40 * DAY, free=50, frame=None)]
+    said.append(observed(counter, at=TODAY - 39 * DAY, frame=1, entered=5, left=0))
+    await counted(session, redis, said)
+    await project(session, [observed(counter, at=TODAY - 38 * DAY, frame=2, entered=2, left=0)])
+    await session.execute(text("update outbox_message set payload = '{}'"))
+    await outbox.relay(session, redis, {FACILITY_COUNTED: events.recount})
+    assert await net(session) == 7
+
+
+async def test_what_is_announced_has_the_earliest_time_of_which_it_tells(session: AsyncSession) -> None:
+    devices = await with_lane_counters(session)
+    counter, lane, sensor = devices["garage-counter"], devices["lane-entry"], devices["sensor-1"]
+
+    async def announced(*said: Observation) -> list[tuple[str, dict[str, Any]]]:
+        await session.execute(text("delete from outbox_message"))
+        await counting.announce_counts(session, said)
+        return [tuple(row) for row in await session.execute(text("select key, payload from outbox_message"))]
+
+    def started(device: Any) -> Observation:
+        return msgspec.structs.replace(observed(device), kind=Kind.STARTUP)
+
+    told = [(str(counter.facility_id), {"since": NOON.isoformat()})]
+    later = observed(counter, at=NOON + MINUTE, entered=1, left=0)
+    full = observed(counter, at=NOON - MINUTE, free=3)
+    assert await announced(later, observed(lane, running_count=9)) == told
+    assert await announced(started(lane), started(sensor)) == told
+    assert await announced(full, observed(sensor, occupied=True)) == []
+    await project_records(session, [passed(devices, 1, Direction.ENTRY)])  # now passages are known
+    assert await announced(full) == [(told[0][0], {"since": (NOON - MINUTE).isoformat()})]
 
 
 async def test_gates_too_are_read_from_the_checkpoint_on(session: AsyncSession) -> None:
@@ -111,13 +144,12 @@ async def test_few_partitions_are_locked_however_old_the_full_count_is(
         said = [observed(counter, at=TODAY - 99 * DAY, free=50, frame=None)]
         said += [observed(counter, at=TODAY - 50 * DAY, frame=2, entered=1, left=0)]
         said += [observed(lane, at=TODAY - n * MINUTE, frame=99 - n, running_count=9 - n) for n in (1, 2)]
-        await project(session, said)
-        await counted(session, redis, {"garage-counter": TODAY - 99 * DAY}, devices)
+        await counted(session, redis, said)
         await session.commit()
         for number in range(12):
             at = TODAY + number * MINUTE
-            await project(session, [observed(lane, at=at, frame=100 + number, running_count=9 + number)])
-            await counted(session, redis, {"garage-counter": at}, devices)
+            ran = observed(lane, at=at, frame=100 + number, running_count=9 + number)
+            await counted(session, redis, [ran])
             await counting.counts_due(session, made_before=TODAY + DAY)
             if number == 11:
                 locked = await session.scalar(
@@ -213,14 +245,10 @@ def items(devices: dict[str, Any], history: Sequence[tuple[str, int, int]]) -> l
                 made.append(observed(lane, at=at, frame=number * value % 7, running_count=number + value))
             case "startup":
                 o = observed(lane, at=at, frame=number)
-                made.append(Observation(*[*list_of(o)[:3], Kind.STARTUP, *list_of(o)[4:]]))
+                made.append(msgspec.structs.replace(o, kind=Kind.STARTUP))
             case _:
                 made.append(passed(devices, number, Direction.ENTRY, minute=(at - NOON) / MINUTE))
     return made
-
-
-def list_of(o: Observation) -> list[Any]:
-    return [getattr(o, name) for name in o.__struct_fields__]
 
 
 async def whole(session: AsyncSession) -> tuple[int, datetime] | None:
