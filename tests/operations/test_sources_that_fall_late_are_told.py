@@ -89,19 +89,17 @@ async def test_what_waited_for_the_worker_counts_by_when_it_arrived(session: Asy
 async def test_what_is_heard_while_a_flush_waits_is_not_lost(
     sessions: async_sessionmaker[AsyncSession],
 ) -> None:
-    async with sessions() as session:
-        await hear(session, [word("museum", NOON)])
-        await session.commit()
+    """Another worker is just writing the same new source."""
     ear = SourceEar()
     async with sessions() as other, sessions() as session:
-        await other.execute(text("select from source_watch for update"))
+        await hear(other, [word("museum", NOON)])
         pid = await session.scalar(text("select pg_backend_pid()"))
         ear.note([word("museum", NOON + MINUTE)])
         flush = asyncio.create_task(ear.flush(session))
         while not await waits(other, pid):
             assert not flush.done()
         ear.note([word("hospital", NOON + MINUTE)])
-        await other.rollback()
+        await other.commit()
         await flush
         await ear.flush(session)
         assert set(await states(session, NOON)) == {"museum", "hospital"}
