@@ -314,24 +314,34 @@ _SPANS = (
 _WITHIN = (
     "o.device_id = n.device_id and o.facility_id = n.facility_id"
     " and o.observed_at > n.after and o.observed_at <= n.until"
-    # the same bounds over all, so that days without any of them are not looked at
-    " and o.observed_at > :first and o.observed_at <= :last"
 )
 
 
+def _days(first: datetime, last: datetime) -> str:
+    """The same bounds over all, in whole days: so that other days' partitions are not even locked.
+
+    Written out, not as parameters: a prepared statement's plan for all parameters would look at every day.
+    """
+    day, after = first.astimezone(UTC).date(), last.astimezone(UTC).date() + timedelta(days=1)
+    return f" and o.observed_at >= '{day}T00:00Z' and o.observed_at < '{after}T00:00Z'"
+
+
+def _days_of(asked: Sequence[_Asked]) -> str:
+    return _days(min(a.span.after for a in asked), max(a.span.until or _soon() for a in asked))
+
+
+def _soon() -> datetime:
+    return datetime.now(UTC) + _AHEAD
+
+
 def _bounds(asked: Sequence[_Asked]) -> dict[str, object]:
-    """The parameters of _SPANS and _WITHIN."""
-    now = datetime.now(UTC) + _AHEAD
-    starts = [a.span.after for a in asked]
-    ends = [a.span.until or max(now, a.span.after) for a in asked]
+    """The parameters of _SPANS."""
     return {
         "places": [a.place for a in asked],
         "devices": [a.device_id for a in asked],
         "facilities": [a.span.facility_id for a in asked],
-        "starts": starts,
-        "ends": ends,
-        "first": min(starts),
-        "last": max(ends),
+        "starts": [a.span.after for a in asked],
+        "ends": [a.span.until or _soon() for a in asked],
     }
 
 
@@ -340,7 +350,7 @@ async def _told(session: AsyncSession, asked: Sequence[_Asked]) -> list[tuple[in
     rows = await session.execute(
         text(
             'select n.place, sum(coalesce(o.entered, 0) - coalesce(o."left", 0)), max(o.observed_at)'
-            f" from {_SPANS} join observation o on {_WITHIN}"
+            f" from {_SPANS} join observation o on {_WITHIN}{_days_of(asked)}"
             ' where o.entered is not null or o."left" is not null group by n.place'
         ),
         _bounds(asked),
@@ -367,7 +377,8 @@ async def _run_on(session: AsyncSession, asked: Sequence[_Asked]) -> list[tuple[
         return []
     rows = await session.execute(
         text(
-            f"select n.place, n.device_id, {_RUNNING_COLUMNS} from {_SPANS} join observation o on {_WITHIN}"
+            f"select n.place, n.device_id, {_RUNNING_COLUMNS} from {_SPANS}"
+            f" join observation o on {_WITHIN}{_days_of(lanes)}"
             f" where {_RUNNING} order by o.observed_at, o.frame_counter, o.id"
         ),
         _bounds(lanes) | {"startup": Kind.STARTUP.value},
@@ -409,18 +420,17 @@ async def _running_before(session: AsyncSession, asked: Sequence[_Asked]) -> dic
     """How each lane's running count stood where its span begins."""
     if not asked:
         return {}
-    bounds = _bounds(asked)
-    first = min(a.span.after for a in asked) - _SILENT
-    last = max(a.span.after for a in asked)
+    starts = [a.span.after for a in asked]
+    days = _days(min(starts) - _SILENT, max(starts))
     rows = await session.execute(
         text(
             f"select n.place, n.device_id, o.* from {_SPANS}, lateral (select {_RUNNING_COLUMNS}"
             " from observation o where o.device_id = n.device_id and o.facility_id = n.facility_id"
             " and o.observed_at <= n.after and o.observed_at >= n.after - cast(:silent as interval)"
-            f" and o.observed_at >= :first and o.observed_at <= :last and {_RUNNING}"
+            f"{days} and {_RUNNING}"
             " order by o.observed_at desc, o.frame_counter desc, o.id desc limit 1) o"
         ),
-        bounds | {"first": first, "last": last, "silent": _SILENT, "startup": Kind.STARTUP.value},
+        _bounds(asked) | {"silent": _SILENT, "startup": Kind.STARTUP.value},
     )
     return {(place, device): _Running(*running) for place, device, *running in rows}
 
@@ -443,14 +453,13 @@ async def _counts_before(
             " as n(device_id, facility_id), lateral"
             " (select o.observed_at, o.free, o.id from observation o"
             " where o.device_id = n.device_id and o.facility_id = n.facility_id and o.free is not null"
-            " and o.observed_at >= :first and o.observed_at < :before"
+            f" and o.observed_at < :before{_days(before - _NEWEST_COUNT, before)}"
             " order by o.observed_at desc, o.id desc limit 1) o"
             " order by n.facility_id, o.observed_at desc, o.id desc"
         ),
         {
             "devices": [device for device, _ in counters],
             "facilities": [facility for _, facility in counters],
-            "first": before - _NEWEST_COUNT,
             "before": before,
         },
     )

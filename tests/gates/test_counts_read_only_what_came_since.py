@@ -44,6 +44,7 @@ async def counted(session: AsyncSession, redis: Redis, said: Sequence[Observatio
     """Write a batch, and do what the worker does after it."""
     await project(session, said)
     await session.execute(text("delete from outbox_message"))
+    await session.commit()
     await counting.announce_counts(session, said)
     await outbox.relay(session, redis, {FACILITY_COUNTED: events.recount})
 
@@ -135,7 +136,7 @@ async def test_gates_too_are_read_from_the_checkpoint_on(session: AsyncSession) 
 async def test_few_partitions_are_locked_however_old_the_full_count_is(
     sessions: async_sessionmaker[AsyncSession], redis: Redis
 ) -> None:
-    """Also once the driver prepares the statements: so it is looked at after several runs."""
+    """Also once the driver prepares the statements, and PostgreSQL weighs a plan for all parameters."""
     async with sessions() as session, session.begin():
         await ensure_partitions(session, {(TODAY - age * DAY).date() for age in range(-1, 100)})
     async with sessions() as session:
@@ -151,16 +152,13 @@ async def test_few_partitions_are_locked_however_old_the_full_count_is(
             ran = observed(lane, at=at, frame=100 + number, running_count=9 + number)
             await counted(session, redis, [ran])
             await counting.counts_due(session, made_before=TODAY + DAY)
-            if number == 11:
-                locked = await session.scalar(
-                    text(
-                        "select count(distinct c.relname) from pg_locks l"
-                        " join pg_class c on c.oid = l.relation"
-                        " where l.pid = pg_backend_pid() and c.relname ~ '^observation_[0-9]+$'"
-                    )
+            locked = await session.scalar(
+                text(
+                    "select count(distinct c.relname) from pg_locks l join pg_class c on c.oid = l.relation"
+                    " where l.pid = pg_backend_pid() and c.relname ~ '^observation_[0-9]+$'"
                 )
-                assert locked is not None
-                assert 0 < locked <= 6
+            )
+            assert 0 < (locked or 0) <= 6
             await session.commit()
     # The count before one that is newer than the bound: by the history, of the last days only.
     async with sessions() as session:
