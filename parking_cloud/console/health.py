@@ -13,14 +13,14 @@ from litestar.response import Redirect, Template
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.accounts.guards import allow, public
+from parking_cloud.accounts.guards import allow
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.console import evidence_words as words
 from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.gates.reconciliation import newest_drifts
 from parking_cloud.kernel.clock import Clock, city_time
-from parking_cloud.kernel.problems import pick_language
+from parking_cloud.kernel.problems import NotAllowed, NotSignedIn, pick_language
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.operations import service
 from parking_cloud.operations.rules import Condition, Outcome
@@ -34,10 +34,11 @@ MAY_SEE = (Role.OPERATOR_STAFF, Role.ENFORCEMENT_OFFICER, Role.CITY_ADMINISTRATO
 _ACT = (Role.OPERATOR_STAFF, Role.ENFORCEMENT_OFFICER, Role.CITY_ADMINISTRATOR)
 _CITY = (Role.CITY_ADMINISTRATOR, Role.AUDITOR)
 """They see every source and facility; operators' staff see their own facilities' devices."""
+_CHECKS = "/console/health#checks"
 _FAULTS = 100
 _DRIFTS = 50
 
-PageRequest = Request[Identity | None, Any, Any]
+PageRequest = Request[Identity, Any, Any]
 
 
 class ClosingForm(msgspec.Struct, frozen=True):
@@ -45,7 +46,22 @@ class ClosingForm(msgspec.Struct, frozen=True):
     note: Note = ""
 
 
-@get("/console/health", guards=[public], include_in_schema=False)
+def to_the_door(_: Request[Any, Any, Any], __: Exception) -> Redirect:
+    """Who is not signed in, or may not see this, is led to where everybody may be."""
+    return Redirect("/console", status_code=303)
+
+
+def to_the_checks(_: Request[Any, Any, Any], __: Exception) -> Redirect:
+    """Where a colleague was quicker, the page shows how it stands."""
+    return Redirect(_CHECKS, status_code=303)
+
+
+@get(
+    "/console/health",
+    guards=[allow(*MAY_SEE)],
+    exception_handlers={NotSignedIn: to_the_door, NotAllowed: to_the_door},
+    include_in_schema=False,
+)
 async def health_page(
     request: PageRequest,
     session: AsyncSession,
@@ -54,11 +70,9 @@ async def health_page(
     lang: str = "",
     condition: Condition | None = None,
     before: UUID | None = None,
-) -> Template | Redirect:
-    """For staff; who is not signed in is led to the door."""
+) -> Template:
+    """What is wrong with devices and data, for staff."""
     who = request.user
-    if who is None or who.role not in MAY_SEE:
-        return Redirect("/console", status_code=303)
     language = pick_language(None, lang if lang in HEALTH_TEXTS else request.cookies.get(LANGUAGE_COOKIE))
     t = HEALTH_TEXTS[language]
     now = clock.now()
@@ -92,9 +106,15 @@ async def health_page(
     )
 
 
-@post("/console/checks/{check_id:uuid}", guards=[allow(*_ACT)], include_in_schema=False, status_code=200)
+@post(
+    "/console/checks/{check_id:uuid}",
+    guards=[allow(*_ACT)],
+    exception_handlers={NotSignedIn: to_the_door, service.CheckClosed: to_the_checks},
+    include_in_schema=False,
+    status_code=200,
+)
 async def close_check(
-    request: Request[Identity, Any, Any],
+    request: PageRequest,
     session: AsyncSession,
     clock: Clock,
     check_id: UUID,
@@ -103,7 +123,7 @@ async def close_check(
     """What a look at the device showed; then the page again."""
     closing = CheckClosing(data.outcome, data.note)
     await service.close_check(session, request.user, check_id, closing, clock.now())
-    return Redirect("/console/health#checks", status_code=303)
+    return Redirect(_CHECKS, status_code=303)
 
 
 def _row(fault: FaultOut, t: words.Texts) -> dict[str, Any]:

@@ -55,7 +55,9 @@ class ClockWatch:
         """Write the medians since the last flush into each source's moving mean."""
         if not self._delays:
             return
-        sources = sorted(self._delays)
+        delays, ahead, newest = self._delays, self._ahead, self._newest
+        self._delays, self._ahead, self._newest = {}, {}, {}  # what is noted meanwhile is for the next time
+        sources = sorted(delays)
         rows = await session.execute(
             text(
                 """
@@ -71,15 +73,14 @@ class ClockWatch:
             ),
             {
                 "sources": sources,
-                "times": [self._newest[name] for name in sources],
-                "skews": [median(self._delays[name]) for name in sources],
-                "ahead": [self._ahead[name] for name in sources],
+                "times": [newest[name] for name in sources],
+                "skews": [median(delays[name]) for name in sources],
+                "ahead": [ahead[name] for name in sources],
                 "weight": _WEIGHT,
             },
         )
         for source, skew in rows:
             SKEW.labels(source).set(skew)
-        self._delays, self._ahead, self._newest = {}, {}, {}
 
 
 async def source_clocks(session: AsyncSession) -> list[SourceClock]:
