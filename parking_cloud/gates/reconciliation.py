@@ -1,5 +1,6 @@
 """Counted against derived: at a full count, how far off was what the passages since the one before say?
 
+A full count is what a counter reports, or, where a sensor watches every space, what the sensors say together.
 What is voided, corrected or comes late changes what was derived, so it is judged again.
 """
 
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.gates.telling import told_by_gates
 from parking_cloud.occupancy import counting
 from parking_cloud.occupancy.counting import FullCount, Span
+from parking_cloud.registry.service import all_facilities
 
 _SETTLED = timedelta(minutes=10)
 """A count is judged this long after it was made, when what was delayed has come in."""
@@ -48,6 +50,7 @@ async def reconcile_all(session: AsyncSession, now: datetime) -> int:
         last = newest.get(facility)
         if last is None or count.at - last.at >= _APART:
             judged += await _judge(session, facility, last, [count])
+    await _note_sensed(session, now)
     return judged
 
 
@@ -84,10 +87,11 @@ async def newest_drifts(session: AsyncSession) -> dict[UUID, int]:
     """The newest drift of each facility that has one, in vehicles."""
     rows = await session.execute(
         text(
-            "select distinct on (facility_id) facility_id, derived_occupied - counted_occupied as drift"
-            " from facility_reconciliation where derived_occupied is not null"
-            " order by facility_id, counted_at desc"
-        )
+            "select n.id as facility_id, r.drift from unnest(cast(:ids as uuid[])) as n(id), lateral"
+            " (select derived_occupied - counted_occupied as drift from facility_reconciliation"
+            " where facility_id = n.id and derived_occupied is not null order by counted_at desc limit 1) r"
+        ),
+        {"ids": await all_facilities(session)},
     )
     return {row.facility_id: row.drift for row in rows}
 
@@ -104,6 +108,29 @@ async def _judge_again(session: AsyncSession, now: datetime) -> int:
         if counts:
             judged += await _judge(session, facility, counts[0], counts[1:])
     return judged
+
+
+async def _note_sensed(session: AsyncSession, now: datetime) -> None:
+    """Note what sensors say is in the facilities; the next run judges it, when what was delayed has come."""
+    sensed = await counting.sensed_now(session, now)
+    newest = await _newest(session, sensed)
+    due = {f: c for f, c in sensed.items() if f not in newest or c.at - newest[f].at >= _APART}
+    if not due:
+        return
+    await session.execute(
+        text(
+            "insert into facility_reconciliation (facility_id, counted_at, counted_occupied)"
+            " select n.id, :now, n.occupied from unnest(cast(:ids as uuid[]), cast(:occupied as int[]))"
+            " as n(id, occupied) on conflict do nothing"
+        ),
+        {"now": now, "ids": list(due), "occupied": [count.occupied for count in due.values()]},
+    )
+    await session.execute(
+        text(
+            "insert into reconciliation_again (facility_id, since) select unnest(cast(:ids as uuid[])), :at"
+        ),
+        {"ids": [facility for facility in due if facility in newest], "at": now},
+    )
 
 
 async def _judge(

@@ -168,6 +168,18 @@ async def counts_due(session: AsyncSession, *, made_before: datetime) -> dict[UU
     return {f: FullCount(at, sizes[f] - count) for f, (at, count) in settled.items()}
 
 
+async def sensed_now(session: AsyncSession, now: datetime) -> dict[UUID, FullCount]:
+    """What the sensors of facilities say is in them, where every space is known and passages are too."""
+    rows = await session.execute(
+        text(
+            "select n.id, n.occupied_spaces from facility_now n join facility_state s on s.facility_id = n.id"
+            " where n.counting = 'spaces' and s.net_since is not null and s.reported_at is null"
+            " and n.capacity > 0 and n.occupied_spaces + n.free_spaces >= n.capacity"
+        )
+    )
+    return {row.id: FullCount(now, row.occupied_spaces) for row in rows}
+
+
 async def _bases(session: AsyncSession, facilities: Collection[UUID]) -> dict[UUID, datetime]:
     """When each facility was last counted in full; those never counted are not in it."""
     rows = await session.execute(

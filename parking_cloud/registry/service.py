@@ -192,6 +192,11 @@ async def facility_names(session: AsyncSession, facility_ids: Collection[UUID]) 
     return {row.id: row.name for row in rows}
 
 
+async def all_facilities(session: AsyncSession) -> list[UUID]:
+    """The ids of all facilities."""
+    return list(await session.scalars(select(Facility.id)))
+
+
 async def facilities_of(session: AsyncSession, operator_id: UUID) -> list[UUID]:
     """The facilities that an operator runs."""
     rows = await session.scalars(select(Facility.id).where(Facility.operator_id == operator_id))
