@@ -45,7 +45,7 @@ UP = [
         facility_id UUID NOT NULL,
         until timestamptz NOT NULL,
         base_at timestamptz NOT NULL,
-        vehicles INTEGER NOT NULL,
+        vehicles BIGINT NOT NULL,
         newest_at timestamptz,
         by_gates BOOLEAN NOT NULL,
         CONSTRAINT pk_count_checkpoint PRIMARY KEY (facility_id, until),

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.gates.telling import told_by_gates
 from parking_cloud.occupancy import counting
-from parking_cloud.occupancy.counting import FullCount, Span
+from parking_cloud.occupancy.counters import Span
+from parking_cloud.occupancy.counting import FullCount
 from parking_cloud.registry.service import all_facilities
 
 _SETTLED = timedelta(minutes=10)
@@ -144,7 +145,10 @@ async def _judge(
     steps = list(pairwise([last, *counts] if last else counts))
     spans = [Span(facility, before.at, count.at) for before, count in steps]
     nets = await counting.passed_in(session, spans, told_by_gates)
-    derived += [before.occupied + net.vehicles for (before, _), net in zip(steps, nets, strict=True)]
+    derived += [
+        counting.storable(before.occupied + net.vehicles)
+        for (before, _), net in zip(steps, nets, strict=True)
+    ]
     await session.execute(
         text(
             "insert into facility_reconciliation"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.occupancy.counting import Net, Span
+from parking_cloud.occupancy.counters import Net, Span
 
 
 async def told_by_gates(session: AsyncSession, spans: Sequence[Span]) -> list[Net | None]:

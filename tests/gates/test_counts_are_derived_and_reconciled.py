@@ -201,3 +201,22 @@ async def test_an_operators_staff_see_the_drift_of_their_own_facilities(
         assert (await answer(staff(None, Role.AUDITOR))).status_code == 200
         for stranger in (staff(uuid4()), staff(None), staff(own, Role.DRIVER)):
             assert (await answer(stranger)).status_code == 403
+
+
+async def test_a_counter_gone_mad_stops_nobody(session: AsyncSession, redis: Redis) -> None:
+    devices = await load_small_city(session)
+    counter = devices["garage-counter"]
+    await judged_hourly(session, devices, 0)
+    said = [
+        observed(counter, at=NOON + timedelta(seconds=n), frame=n, entered=1_000_000, left=0)
+        for n in range(1, 2_200)
+    ]
+    await project(session, [*said, observed(counter, at=NOON + 2 * HOUR, free=1, frame=9_999)])
+    await relayed(session, redis)
+    await session.execute(text("update facility_state set reported_at = :at"), {"at": NOON})
+    await outbox.add(session, FACILITY_COUNTED, str(counter.facility_id), {})
+    await relayed(session, redis)
+    assert await session.scalar(text("select net_since from facility_state")) == 1_000_000_000
+    await session.execute(text("update facility_state set reported_at = :at"), {"at": NOON + 2 * HOUR})
+    await reconcile_all(session, NOON + 3 * HOUR)
+    assert (await drifts(session, counter))[0] == 1_000_000_000 - 99
