@@ -86,6 +86,11 @@ async def test_voids_and_changed_directions_reach_the_count(session: AsyncSessio
     assert await free(session) == 38
     await project_records(session, [correction(1, corrects=1, void=True)])
     assert await free(session) == 39
+    counted_at = text("select counted_at from facility_state where reported_at is not null")
+    assert await session.scalar(counted_at) == NOON + timedelta(minutes=1)
+    last = passed(devices, 3, Direction.ENTRY, minute=4)
+    await project_records(session, [last, correction(9, corrects=3, void=True)])
+    assert (await free(session), await session.scalar(counted_at)) == (39, NOON + timedelta(minutes=1))
     await project_records(session, [correction(2, corrects=2, direction=Direction.EXIT)])
     assert await free(session) == 41
     await project_records(session, [correction(3, corrects=1, minute=6, direction=Direction.ENTRY)])

@@ -144,16 +144,21 @@ async def test_voided_passages_are_taken_out_of_what_was_judged(session: AsyncSe
     assert await drifts(session, counter) == [0, 0, 0, None]
 
 
-async def test_a_passage_moved_to_another_hour_changes_both(session: AsyncSession) -> None:
+@pytest.mark.parametrize(("said", "meant"), [(150, 30), (30, 150)], ids=["earlier", "later"])
+async def test_a_passage_moved_to_another_hour_changes_both(
+    session: AsyncSession, said: int, meant: int
+) -> None:
     devices = await load_small_city(session)
     counter = devices["garage-counter"]
-    await project_records(session, [passed(devices, 1, Direction.ENTRY, minute=150)])
+    await project_records(session, [passed(devices, 1, Direction.ENTRY, minute=said)])
     await judged_hourly(session, devices, 3)
-    assert await drifts(session, counter) == [1, 0, 0, None]
-    earlier = correction(1, corrects=1, minute=200, occurred_at=NOON + timedelta(minutes=30))
-    await project_records(session, [earlier])
+    first = [0, 0, 1, None]
+    last = [1, 0, 0, None]
+    assert await drifts(session, counter) == (last if said > meant else first)
+    moved = correction(1, corrects=1, minute=200, occurred_at=NOON + timedelta(minutes=meant))
+    await project_records(session, [moved])
     await reconcile_all(session, NOON + 4 * HOUR)
-    assert await drifts(session, counter) == [0, 0, 1, None]
+    assert await drifts(session, counter) == (first if said > meant else last)
 
 
 async def test_what_a_counter_tells_late_is_judged_again(session: AsyncSession, redis: Redis) -> None:

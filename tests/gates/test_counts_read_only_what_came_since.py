@@ -131,6 +131,25 @@ async def test_gates_too_are_read_from_the_checkpoint_on(session: AsyncSession) 
     assert await net(session) == 19  # two days ago: worked out from seven days ago
     await project_records(session, [correction(2, corrects=9, void=True)])
     assert await net(session) == 9 - 2 + 1
+    before_the_count = (base - DAY - NOON) / MINUTE
+    await project_records(session, [correction(3, corrects=1, occurred_at=NOON + before_the_count * MINUTE)])
+    assert await net(session) == 9 - 3 + 1
+
+
+async def test_gates_that_begin_to_report_take_the_place_of_counters_before_any_checkpoint(
+    session: AsyncSession, redis: Redis
+) -> None:
+    devices = await load_small_city(session)
+    counter = devices["garage-counter"]
+    said = [observed(counter, at=TODAY - 20 * DAY, free=50, frame=None)]
+    said += [observed(counter, at=TODAY - age * DAY, frame=age, entered=2, left=0) for age in (15, 9, 3)]
+    await counted(session, redis, said)
+    assert await net(session) == 6
+    first = passed(devices, 1, Direction.EXIT, minute=(TODAY - DAY / 2 - NOON) / MINUTE)
+    await project_records(session, [first])
+    assert await net(session) == -1
+    await counted(session, redis, [observed(counter, at=TODAY + MINUTE, frame=99, entered=2, left=0)])
+    assert await net(session) == -1
 
 
 async def test_few_partitions_are_locked_however_old_the_full_count_is(
