@@ -25,7 +25,7 @@ from parking_cloud.launcher import Platform
 from sensor_gateway.observation import BODY_FIELD, decode, encode, streams
 
 _SECONDS = 60.0
-_AHEAD = 10_000
+_AHEAD = 20_000
 """So many uplinks may be sent and not yet recorded while the highest rate is looked for."""
 _FRESH_SECONDS = 20.0
 _BARE_ROWS = 50_000
@@ -89,9 +89,9 @@ def _highest_rate(flood: Flood, recorded: Recorded) -> float:
     first, begun = flood.sent, time.perf_counter()
     while (elapsed := time.perf_counter() - begun) < _SECONDS:
         if flood.sent - recorded.count() < _AHEAD:
-            flood.send(2_000)
+            flood.send(4_000)
         else:
-            time.sleep(0.1)  # to ask more often would itself cost the worker some of its time
+            time.sleep(0.2)  # to ask more often would itself cost the worker some of its time
     return (recorded.count() - first) / elapsed
 
 

@@ -6,7 +6,7 @@ from parking_cloud.accounts import models as accounts
 from parking_cloud.gates import models as gates
 from parking_cloud.kernel import audit, outbox
 from parking_cloud.kernel.db import Base
-from parking_cloud.occupancy import battery_flags, heard
+from parking_cloud.occupancy import battery_flags, counting, heard
 from parking_cloud.occupancy import models as occupancy
 from parking_cloud.operations import models as operations
 from parking_cloud.registry import models as registry
@@ -17,6 +17,7 @@ __all__ = [
     "accounts",
     "audit",
     "battery_flags",
+    "counting",
     "gates",
     "heard",
     "metadata",

@@ -41,14 +41,17 @@ class Base(DeclarativeBase):
 
 
 def make_engine(settings: Settings) -> AsyncEngine:
-    """An engine whose connections speak UTC, and send arrays in binary."""
+    """An engine whose connections speak UTC, and send arrays in binary.
+
+    Plans are made for the values at hand: a generic one locks every day of the history.
+    """
     engine = create_async_engine(
         settings.sqlalchemy_url,
         pool_size=settings.database_pool,
         max_overflow=settings.database_pool,
         # Parameters may hold plates and passwords; they do not belong in a log.
         hide_parameters=True,
-        connect_args={"options": "-c timezone=UTC"},
+        connect_args={"options": "-c timezone=UTC -c plan_cache_mode=force_custom_plan"},
     )
     event.listen(engine.sync_engine, "connect", _send_arrays_in_binary)
     return engine

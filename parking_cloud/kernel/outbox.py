@@ -7,21 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from redis.asyncio import Redis
-from sqlalchemy import BigInteger, Identity, delete, func, insert, select
+from sqlalchemy import BigInteger, Identity, func, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from parking_cloud.kernel.db import Base
 
+MOST_AT_ONCE = 1000
+
 Handler = Callable[[AsyncSession, "Redis", Sequence["OutboxMessage"]], Awaitable[None]]
 """Told the waiting messages of its topic, oldest first."""
 
 
-class OutboxMessage(Base):
-    """One thing to pass on."""
+class OutboxMessage(NamedTuple):
+    """One thing to pass on, as handlers are told of it."""
+
+    id: int
+    topic: str
+    key: str
+    payload: dict[str, Any]
+
+
+class OutboxRow(Base):
+    """The table of what is to be passed on."""
 
     __tablename__ = "outbox_message"
 
@@ -40,31 +52,41 @@ async def add(session: AsyncSession, topic: str, key: str, payload: dict[str, An
 async def add_many(session: AsyncSession, topic: str, messages: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Leave several messages of one topic in one round trip."""
     if messages:
-        rows = [{"topic": topic, "key": key, "payload": payload} for key, payload in messages]
-        await session.execute(insert(OutboxMessage), rows)
+        await session.execute(
+            text(
+                "insert into outbox_message (topic, key, payload)"
+                " select :topic, n.key, cast(n.payload as jsonb) from unnest(cast(:keys as text[]), cast(:payloads as text[])) as n(key, payload)"
+            ),
+            {
+                "topic": topic,
+                "keys": [key for key, _ in messages],
+                "payloads": [msgspec.json.encode(payload).decode() for _, payload in messages],
+            },
+        )
 
 
 async def relay(
-    session: AsyncSession, redis: Redis, handlers: Mapping[str, Handler], limit: int = 1000
+    session: AsyncSession, redis: Redis, handlers: Mapping[str, Handler], limit: int = MOST_AT_ONCE
 ) -> int:
     """Pass on up to `limit` waiting messages and remove them; the number passed on.
 
     Several relays may run: each takes rows that no other holds. A topic without a handler is left alone.
     """
-    taken = (
-        await session.scalars(
-            select(OutboxMessage)
-            .where(OutboxMessage.topic.in_(list(handlers)))
-            .order_by(OutboxMessage.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-    ).all()
+    rows = await session.execute(
+        text(
+            "select id, topic, key, payload from outbox_message where topic = any(:topics)"
+            " order by id limit :limit for update skip locked"
+        ),
+        {"topics": list(handlers), "limit": limit},
+    )
+    taken = [OutboxMessage(*row) for row in rows]
     by_topic: dict[str, list[OutboxMessage]] = {}
     for message in taken:
         by_topic.setdefault(message.topic, []).append(message)
     for topic, messages in by_topic.items():
         await handlers[topic](session, redis, messages)
     if taken:
-        await session.execute(delete(OutboxMessage).where(OutboxMessage.id.in_([m.id for m in taken])))
+        await session.execute(
+            text("delete from outbox_message where id = any(:ids)"), {"ids": [m.id for m in taken]}
+        )
     return len(taken)

@@ -101,16 +101,20 @@ async def announce_counts(session: AsyncSession, observations: Iterable[Observat
         for since, concerned in ((told, _tells(o)), (full, o.free is not None)):
             if concerned:
                 since[o.facility_id] = min(since.get(o.facility_id, o.observed_at), o.observed_at)
-    moved_on = await session.scalars(
-        text(
-            "select facility_id from facility_state where facility_id = any(:ids) and net_since is not null"
-        ),
-        {"ids": list(full)},
-    )
-    for facility in moved_on:
+    for facility in await _with_passages(session, full) if full else ():
         told[facility] = min(told.get(facility, full[facility]), full[facility])
     messages = [(str(facility), {"since": at.isoformat()}) for facility, at in sorted(told.items())]
     await outbox.add_many(session, FACILITY_COUNTED, messages)
+
+
+async def _with_passages(session: AsyncSession, facilities: Collection[UUID]) -> Iterable[UUID]:
+    """Those of which passages are known."""
+    return await session.scalars(
+        text(
+            "select facility_id from facility_state where facility_id = any(:ids) and net_since is not null"
+        ),
+        {"ids": list(facilities)},
+    )
 
 
 def _tells(o: Observation) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.kernel import outbox
 from parking_cloud.occupancy import space_states, states
 from parking_cloud.occupancy.battery_flags import note_batteries
-from parking_cloud.occupancy.counting import FACILITY_COUNTED
+from parking_cloud.occupancy.counting import announce_counts
 from parking_cloud.occupancy.events import FACILITY_CHANGED
 from parking_cloud.occupancy.history import ensure_partitions, record
 from parking_cloud.registry.service import device_places
@@ -66,7 +66,7 @@ async def project(session: AsyncSession, observations: Sequence[Observation], sh
     if done.fresh or done.moved:
         facilities = await states.move(session, done.fresh, done.moved, places)
     await announce(session, facilities)
-    await _announce_counts(session, done.fresh + done.moved)
+    await announce_counts(session, done.fresh + done.moved)
     return Projected(
         recorded=len(done.fresh),
         repeated=done.repeated,
@@ -74,26 +74,6 @@ async def project(session: AsyncSession, observations: Sequence[Observation], sh
         facilities=facilities,
         fresh=done.fresh,
     )
-
-
-async def _announce_counts(session: AsyncSession, observations: Sequence[Observation]) -> None:
-    """An event for each facility whose count has to be moved on by passages again."""
-    full = {o.facility_id for o in observations if o.free is not None}
-    told = {
-        o.facility_id
-        for o in observations
-        if o.running_count is not None or o.entered is not None or o.left is not None
-    }
-    if full:
-        rows = await session.scalars(
-            text(
-                "select facility_id from facility_state"
-                " where facility_id = any(:ids) and net_since is not null"
-            ),
-            {"ids": list(full)},
-        )
-        told |= set(rows)
-    await outbox.add_many(session, FACILITY_COUNTED, [(str(f), {}) for f in sorted(told)])
 
 
 async def settle_spaces(session: AsyncSession, now: datetime) -> set[UUID]:
