@@ -58,7 +58,7 @@ def make_engine(settings: Settings) -> AsyncEngine:
 
 
 def _send_arrays_in_binary(connection: Any, _: object) -> None:
-    """Batches travel as arrays, and as text they cost more than all the rest: 15 times as much for times."""
+    """Batches travel as arrays; to write them as text took a third of the worker's time."""
     connection.driver_connection.adapters.register_dumper(list, ListBinaryDumper)
 
 

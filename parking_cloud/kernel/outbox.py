@@ -55,7 +55,8 @@ async def add_many(session: AsyncSession, topic: str, messages: Sequence[tuple[s
         await session.execute(
             text(
                 "insert into outbox_message (topic, key, payload)"
-                " select :topic, n.key, cast(n.payload as jsonb) from unnest(cast(:keys as text[]), cast(:payloads as text[])) as n(key, payload)"
+                " select :topic, n.key, cast(n.payload as jsonb)"
+                " from unnest(cast(:keys as text[]), cast(:payloads as text[])) as n(key, payload)"
             ),
             {
                 "topic": topic,
