@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 import tempfile
 from collections.abc import Callable, Iterator
@@ -181,23 +182,26 @@ async def test_full_means_that_nothing_of_the_batch_was_kept(tmp_path: Path) -> 
     assert await all_of(spool) == [1, 2, 3]
 
 
-@pytest.fixture
-def disk_of_2_kb() -> Iterator[None]:
-    """No file of this process grows beyond 2 kB: a write stops half-way, as on a disk that is full."""
+@contextlib.contextmanager
+def full_disk(most_bytes: int) -> Iterator[None]:
+    """No file of this process grows beyond that: a write stops half-way, as on a disk that is full.
+
+    Only around what is tested: what the tests themselves print may go to a file too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def test_a_full_disk_keeps_no_half_record(tmp_path: Path, disk_of_2_kb: None) -> None:
+async def test_a_full_disk_keeps_no_half_record(tmp_path: Path) -> None:
     spool = Spool(tmp_path, LIMIT)
     await spool.append(batch(0, size=1_000))
     (segment,) = segments(tmp_path)
     whole = segment.read_bytes()
-    with pytest.raises(OSError, match="File too large"):
+    with full_disk(2_000), pytest.raises(OSError, match="File too large"):
         await spool.append(batch(1, size=1_500))
     assert (segment.read_bytes(), spool.waiting_bytes) == (whole, len(whole))
     await spool.append(batch(2))
@@ -225,13 +229,8 @@ async def test_a_full_disk_does_not_end_giving_back(tmp_path: Path) -> None:
     """How far it has come cannot be noted then; the segments that are done make room."""
     spool = Spool(tmp_path, LIMIT, SEGMENT)
     await keep(spool, range(12))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        with capture_logs() as logs:
-            returned = [await give_back(spool) for _ in range(7)]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with capture_logs() as logs, full_disk(0):
+        returned = [await give_back(spool) for _ in range(7)]
     assert returned == list(range(7))
     assert {log["event"] for log in logs} == {"how far the spool has been given back cannot be noted"}
     assert not (tmp_path / "position").exists()
