@@ -158,19 +158,19 @@ def test_the_stream_resumes_where_it_was_left(platform: Platform, intake: httpx.
             )
 
         count(11)
-        first = _events(api, None, after=lambda: count(12), wanted=1)
+        first = _events(api, None, after=lambda: count(12), until=12)
         count(13)
         count(14)
-        resumed = _events(api, first[-1][0], after=lambda: None, wanted=2)
-        assert [json.loads(data)["free"] for _, data in resumed] == [13, 14]
+        # Events tell the numbers of their moment, so what changed twice in a moment may come once.
+        resumed = _events(api, first[-1][0], after=lambda: None, until=14)
+        assert {free for _, free in resumed} <= {13, 14}
+        assert [event_id for event_id, _ in resumed] > [first[-1][0]]
 
 
-def _events(
-    api: httpx.Client, last_event_id: str | None, *, after: Any, wanted: int
-) -> list[tuple[str, str]]:
-    """(id, data) of the next facility events for one garage; `after` runs once the stream is open."""
+def _events(api: httpx.Client, last_event_id: str | None, *, after: Any, until: int) -> list[tuple[str, int]]:
+    """(id, free) of the facility events for one garage up to a number; `after` runs once the stream is open."""
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, int]] = []
     with api.stream("GET", "/v1/occupancy/stream", headers=headers) as stream:
         event: dict[str, str] = {}
         lines = stream.iter_lines()
@@ -182,9 +182,9 @@ def _events(
                 event[name] = value
                 continue
             if event.get("event") == "facility" and "wx-public-041" in event["data"]:
-                found.append((event["id"], event["data"]))
+                found.append((event["id"], json.loads(event["data"])["free"]))
             event = {}
-            if len(found) == wanted:
+            if found and found[-1][1] == until:
                 break
     return found
 
