@@ -168,7 +168,7 @@ def test_the_stream_resumes_where_it_was_left(platform: Platform, intake: httpx.
 
 
 def _events(api: httpx.Client, last_event_id: str | None, *, after: Any, until: int) -> list[tuple[str, int]]:
-    """(id, free) of the facility events for one garage up to a number; `after` runs once the stream is open."""
+    """(id, free) of one garage's events up to a number; `after` runs once the stream is open."""
     headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
     found: list[tuple[str, int]] = []
     with api.stream("GET", "/v1/occupancy/stream", headers=headers) as stream:
