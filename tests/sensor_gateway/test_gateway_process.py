@@ -133,35 +133,21 @@ async def test_a_broker_address_of_another_kind_ends_the_start(
     assert "secret" not in gateway.said()
 
 
-@pytest.fixture
-def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """A Redis of this test's own, to be killed."""
-    for other in ("DATABASE", "MQTT"):
-        monkeypatch.setenv(f"PARKING_{other}_URL", "not used")
-    monkeypatch.delenv("PARKING_REDIS_URL", raising=False)
-    stack = Stack(tmp_path / "servers", progress=lambda _: None)
-    stack.start()
-    try:
-        yield stack
-    finally:
-        stack.remove()
-
-
 async def test_a_start_without_redis_takes_in_what_comes_and_gives_it_back_later(
-    mortal: Stack, start: Callable[..., Gateway]
+    own_redis: Stack, start: Callable[..., Gateway]
 ) -> None:
-    async with contextlib.aclosing(Redis.from_url(mortal.redis_url)) as redis:
+    async with contextlib.aclosing(Redis.from_url(own_redis.redis_url)) as redis:
         await register(redis, 2)
         source = SourceEntry("chirpstack", ("uplinks",))
         await redis.hset(SOURCES_HASH, sha256(b"lns").hexdigest(), encode_entry(source))
-        gateway = start(mortal.redis_url)
+        gateway = start(own_redis.redis_url)
         await gateway.answers("/health/ready")
         async with asyncio.timeout(IN_TIME):
             while not (gateway.spool / "directory").exists():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert await asyncio.to_thread(gateway.stop) == 0
 
-        await asyncio.to_thread(mortal.kill, "redis")
+        await asyncio.to_thread(own_redis.kill, "redis")
         gateway.start()
         await gateway.answers()
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=IN_TIME) as client:
@@ -170,8 +156,8 @@ async def test_a_start_without_redis_takes_in_what_comes_and_gives_it_back_later
                 assert answer.status_code == 202, answer.text
         await gateway.figure("gateway_spool_bytes", lambda value: value > 0)
 
-        await asyncio.to_thread(mortal.revive, "redis")
-    async with contextlib.aclosing(Redis.from_url(mortal.redis_url)) as redis:
+        await asyncio.to_thread(own_redis.revive, "redis")
+    async with contextlib.aclosing(Redis.from_url(own_redis.redis_url)) as redis:
         found = await on_the_stream(redis, 2)
         assert {observation.device_id.int for observation in found} == {1, 2}
 

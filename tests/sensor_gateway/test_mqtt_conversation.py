@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import mqtt5
@@ -177,31 +176,17 @@ async def test_a_broker_that_says_nothing_is_given_up_and_tried_again(
                 await said(logs, times=2)
 
 
-@pytest.fixture
-def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """A Mosquitto of this test's own, to be killed."""
-    for other in ("DATABASE", "REDIS"):
-        monkeypatch.setenv(f"PARKING_{other}_URL", "not used")
-    monkeypatch.delenv("PARKING_MQTT_URL", raising=False)
-    stack = Stack(tmp_path / "servers", progress=lambda _: None)
-    stack.start()
-    try:
-        yield stack
-    finally:
-        stack.remove()
-
-
 @pytest.mark.stack
-async def test_a_broker_that_comes_back_is_spoken_to_again(redis: Redis, mortal: Stack) -> None:
+async def test_a_broker_that_comes_back_is_spoken_to_again(redis: Redis, own_mosquitto: Stack) -> None:
     await register(redis, 1)
-    intake = await mqtt_intake(redis, mortal.mqtt_url)
+    intake = await mqtt_intake(redis, own_mosquitto.mqtt_url)
     async with running(intake) as task:
-        await asyncio.to_thread(mortal.kill, "mosquitto")
+        await asyncio.to_thread(own_mosquitto.kill, "mosquitto")
         await until(lambda: not intake.subscribed.is_set())
-        await asyncio.to_thread(mortal.revive, "mosquitto")
+        await asyncio.to_thread(own_mosquitto.revive, "mosquitto")
         async with asyncio.timeout(IN_TIME):
             await intake.subscribed.wait()
-        with network_server(mortal.mqtt_url) as sender:
+        with network_server(own_mosquitto.mqtt_url) as sender:
             await sender.send(frame(1, 3))
             assert [o.frame_counter for o in await on_the_stream(redis, 1)] == [3]
         assert not task.done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -31,23 +31,9 @@ NOW = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """A Redis of this test's own, to be killed; it writes to disk before it answers, as in production."""
-    for other in ("DATABASE", "MQTT"):
-        monkeypatch.setenv(f"PARKING_{other}_URL", "not used")
-    monkeypatch.delenv("PARKING_REDIS_URL", raising=False)
-    stack = Stack(tmp_path / "servers", progress=lambda _: None)
-    stack.start()
-    try:
-        yield stack
-    finally:
-        stack.remove()
-
-
-@pytest.fixture
-async def mortal(servers: Stack) -> AsyncIterator[Redis]:
+async def mortal(own_redis: Stack) -> AsyncIterator[Redis]:
     """A client that tries once: a test need not wait for its patience."""
-    client = Redis.from_url(servers.redis_url, retry=Retry(NoBackoff(), 0))
+    client = Redis.from_url(own_redis.redis_url, retry=Retry(NoBackoff(), 0))
     yield client
     await client.aclose()
 
@@ -101,17 +87,17 @@ async def heard_of_each_device(redis: Redis) -> dict[int, list[int]]:
 
 
 async def test_what_is_published_meanwhile_follows_in_order(
-    servers: Stack, mortal: Redis, tmp_path: Path
+    own_redis: Stack, mortal: Redis, tmp_path: Path
 ) -> None:
     spool = Spool(tmp_path / "spool", LIMIT, segment_bytes=5_000)
     publisher = Publisher(mortal, SHARDS, spool)
     async with giving_back(publisher):
         await publish(publisher, range(5))
         assert spool.waiting_bytes == 0
-        servers.kill("redis")
+        own_redis.kill("redis")
         await publish(publisher, range(5, 25))
         assert spool.waiting_bytes > 0
-        reviving = asyncio.create_task(asyncio.to_thread(servers.revive, "redis"))
+        reviving = asyncio.create_task(asyncio.to_thread(own_redis.revive, "redis"))
         number = 25
         while spool.waiting_bytes or not reviving.done():  # through the very moment of its return
             await publish(publisher, range(number, number + 1))
@@ -124,16 +110,16 @@ async def test_what_is_published_meanwhile_follows_in_order(
 
 
 async def test_a_gateway_that_is_killed_meanwhile_finds_them_on_its_disk(
-    servers: Stack, mortal: Redis, tmp_path: Path
+    own_redis: Stack, mortal: Redis, tmp_path: Path
 ) -> None:
-    servers.kill("redis")
+    own_redis.kill("redis")
     await publish(Publisher(mortal, SHARDS, Spool(tmp_path / "spool", LIMIT)), range(5))
 
     spool = Spool(tmp_path / "spool", LIMIT)
     publisher = Publisher(mortal, SHARDS, spool)
     async with giving_back(publisher):
         await publish(publisher, range(5, 8))
-        await asyncio.to_thread(servers.revive, "redis")
+        await asyncio.to_thread(own_redis.revive, "redis")
         await empty(spool)
     heard = await heard_of_each_device(mortal)
     assert heard == {device: list(range(8)) for device in range(1, DEVICES + 1)}
@@ -168,23 +154,23 @@ async def test_what_waits_on_disk_waits_on_while_redis_is_too_full(redis: Redis,
 
 
 async def test_without_room_on_disk_nothing_is_acknowledged(
-    servers: Stack, mortal: Redis, tmp_path: Path
+    own_redis: Stack, mortal: Redis, tmp_path: Path
 ) -> None:
-    servers.kill("redis")
+    own_redis.kill("redis")
     for publisher in (Publisher(mortal, SHARDS), Publisher(mortal, SHARDS, Spool(tmp_path / "spool", 10))):
         with pytest.raises(StorageUnavailable):
             await publish(publisher, range(1))
 
 
 async def test_a_stranger_does_not_keep_the_others_waiting(
-    servers: Stack, mortal: Redis, tmp_path: Path
+    own_redis: Stack, mortal: Redis, tmp_path: Path
 ) -> None:
     await register(mortal, 1)
     directory = DirectoryFollower(mortal)
     await directory.load()
     spool = Spool(tmp_path / "spool", LIMIT)
     intake = Intake(directory, Publisher(mortal, SHARDS, spool))
-    servers.kill("redis")
+    own_redis.kill("redis")
     messages = [Message("chirpstack", "mqtt", *frame(sensor, 0)) for sensor in (1, 2)]
     known, stranger = await intake.take(messages)
     assert known.observation is not None
