@@ -84,8 +84,9 @@ async def relay(
     by_topic: dict[str, list[OutboxMessage]] = {}
     for message in taken:
         by_topic.setdefault(message.topic, []).append(message)
-    for topic, messages in by_topic.items():
-        await handlers[topic](session, redis, messages)
+    for topic, handler in handlers.items():  # in one order, so that relays side by side lock in one order
+        if topic in by_topic:
+            await handler(session, redis, by_topic[topic])
     if taken:
         await session.execute(
             text("delete from outbox_message where id = any(:ids)"), {"ids": [m.id for m in taken]}
