@@ -76,7 +76,7 @@ async def recount(session: AsyncSession, changed: Mapping[UUID, datetime | None]
     that was never counted in full it is only noted that passages are known: a count that comes late has to be
     moved on by them.
     """
-    await ensure_facilities(session, sorted(changed))
+    await ensure_facilities(session, changed)
     await _forget(session, changed)
     bases = await _bases(session, changed)
     uncounted = [facility for facility in changed if facility not in bases]

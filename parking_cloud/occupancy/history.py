@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 from sqlalchemy import text
@@ -19,6 +20,8 @@ from sensor_gateway.observation import MOST_AHEAD, SAME_FRAME, Observation, Qual
 
 _LONGEST_REPEAT = timedelta(hours=1)
 """How far back a row is looked for that is still being repeated."""
+_seen: WeakKeyDictionary[object, set[date]] = WeakKeyDictionary()
+"""By engine, the days whose partitions are there. One that a session itself has made may yet be rolled back."""
 _PARTITION_LOCK = 7_305_001
 """Advisory lock: one process at a time makes partitions."""
 
@@ -240,13 +243,20 @@ async def _copy(session: AsyncSession, rows: list[tuple[Observation, datetime | 
 
 async def ensure_partitions(session: AsyncSession, days: set[date]) -> None:
     """Make the history's day partitions where missing. The lock lasts to the end of the transaction."""
-    names = {f"observation_{day:%Y%m%d}": day for day in days}
+    seen = _seen.setdefault(session.get_bind(), set())
+    names = {f"observation_{day:%Y%m%d}": day for day in days - seen}
+    if not names:
+        return
     rows = await session.execute(
         text("select relname from pg_class where relname = any(:names)"), {"names": list(names)}
     )
-    missing = sorted(set(names) - set(rows.scalars()))
+    there = set(rows.scalars())
+    made: set[date] = session.info.setdefault("partitions made", set())
+    seen |= {day for name, day in names.items() if name in there} - made
+    missing = sorted(set(names) - there)
     if not missing:
         return
+    made |= {names[name] for name in missing}
     await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _PARTITION_LOCK})
     for name in missing:
         start = datetime.combine(names[name], datetime.min.time(), tzinfo=UTC)

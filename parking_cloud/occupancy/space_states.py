@@ -43,6 +43,7 @@ async def settle_spaces(session: AsyncSession, now: datetime) -> set[UUID]:
     """Show what has lasted its hold-off; the facilities that changed."""
     views = await _lock(session, "settles_at <= :now", {"now": now})
     settled = {space: settle(view, now) for space, (_, view) in views.items() if view}
+    await ensure_facilities(session, {facility for facility, _ in views.values()})
     return await write_spaces(session, views, settled)
 
 
@@ -61,6 +62,7 @@ async def forget_silent_spaces(session: AsyncSession, now: datetime) -> set[UUID
         {"now": now, "missed": MISSED},
     )
     silent = {s: msgspec.structs.replace(view, silent=True) for s, (_, view) in views.items() if view}
+    await ensure_facilities(session, {facility for facility, _ in views.values()})
     return await write_spaces(session, views, silent)
 
 
@@ -207,7 +209,10 @@ async def _lock(session: AsyncSession, which: str, parameters: dict[str, Any]) -
 
 
 async def write_spaces(session: AsyncSession, views: Views, moved: Mapping[UUID, SpaceView]) -> set[UUID]:
-    """Write the views that changed and their facilities' sums; the facilities touched."""
+    """Write the views that changed and their facilities' sums; the facilities touched.
+
+    The facilities are locked already, by `ensure_facilities`.
+    """
     rows = [(space, view) for space, view in moved.items() if view != views[space][1]]
     if not rows:
         return set()
@@ -254,8 +259,7 @@ async def _add_up(session: AsyncSession, views: Views, rows: list[tuple[UUID, Sp
         if before is not None and view.newest.at < before.newest.at:
             back.add(facility)
         times[facility] = max(times.get(facility, view.newest.at), view.newest.at)
-    facilities = sorted(sums)
-    await ensure_facilities(session, facilities)
+    facilities = list(sums)
     await session.execute(
         text(
             """
@@ -285,19 +289,26 @@ async def _add_up(session: AsyncSession, views: Views, rows: list[tuple[UUID, Sp
     return set(facilities)
 
 
-async def ensure_facilities(session: AsyncSession, facilities: list[UUID]) -> None:
+async def ensure_facilities(session: AsyncSession, facilities: Collection[UUID]) -> None:
     """State rows for all of them, locked in order of their id."""
-    await session.execute(
+    if facilities and await _lock_facilities(session, facilities) < len(set(facilities)):
+        await session.execute(
+            text(
+                "insert into facility_state (facility_id, occupied_spaces, free_spaces)"
+                " select id, 0, 0 from unnest(cast(:ids as uuid[])) as n(id) order by id"
+                " on conflict do nothing"
+            ),
+            {"ids": list(facilities)},
+        )
+        await _lock_facilities(session, facilities)
+
+
+async def _lock_facilities(session: AsyncSession, facilities: Collection[UUID]) -> int:
+    rows = await session.execute(
         text(
-            "insert into facility_state (facility_id, occupied_spaces, free_spaces)"
-            " select id, 0, 0 from unnest(cast(:ids as uuid[])) as n(id) where not exists"
-            " (select from facility_state f where f.facility_id = n.id) on conflict do nothing"
+            "select facility_id from facility_state where facility_id = any(:ids)"
+            " order by facility_id for no key update"
         ),
-        {"ids": facilities},
+        {"ids": list(facilities)},
     )
-    await session.execute(
-        text(
-            "select from facility_state where facility_id = any(:ids) order by facility_id for no key update"
-        ),
-        {"ids": facilities},
-    )
+    return len(rows.all())

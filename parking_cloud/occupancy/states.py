@@ -49,7 +49,7 @@ async def move(
     # other, nor a batch and a job that moves many facilities.
     touched = {facility for facility, _ in views.values()}
     touched |= {o.facility_id for o in [*counts, *moved_counts]}
-    await ensure_facilities(session, sorted(touched))
+    await ensure_facilities(session, touched)
     spaces = await move_spaces(session, views, fresh, moved, places)
     facilities = await write_spaces(session, views, spaces)
     await _move_counts(session, [*counts, *await _take_counts_back(session, moved_counts)])
