@@ -21,7 +21,7 @@ from sensor_gateway.observation import MOST_AHEAD, SAME_FRAME, Observation, Qual
 _LONGEST_REPEAT = timedelta(hours=1)
 """How far back a row is looked for that is still being repeated."""
 _seen: WeakKeyDictionary[object, set[date]] = WeakKeyDictionary()
-"""By engine, the days whose partitions are there. One that a session itself has made may yet be rolled back."""
+"""By engine, the days that have partitions. One that a session itself has made may yet be rolled back."""
 _PARTITION_LOCK = 7_305_001
 """Advisory lock: one process at a time makes partitions."""
 
