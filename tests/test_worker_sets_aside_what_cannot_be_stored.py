@@ -29,6 +29,13 @@ async def arrived(redis: Redis, stream: str, count: int) -> None:
             position = entries[-1][0].decode() if entries else position
 
 
+async def taken(redis: Redis, stream: str) -> None:
+    """Wait until all of a stream's entries are acknowledged and gone: that comes after the dead letters."""
+    async with asyncio.timeout(20):
+        while await redis.xlen(stream):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_the_neighbours_of_a_bad_entry_are_recorded(
     settings: Settings, sessions: async_sessionmaker[AsyncSession], redis: Redis
 ) -> None:
@@ -49,6 +56,7 @@ async def test_the_neighbours_of_a_bad_entry_are_recorded(
         await redis.xadd(stream, {BODY_FIELD: body})
     worker = asyncio.create_task(Worker(settings, sessions, redis, "test").run())
     await arrived(redis, DEAD_LETTER_STREAM, 2)
+    await taken(redis, stream)
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
 
