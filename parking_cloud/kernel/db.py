@@ -73,6 +73,11 @@ async def only_one(session: AsyncSession, name: str) -> bool:
     return bool(await session.scalar(lock, {"name": name}))
 
 
+async def alone(session: AsyncSession, name: str) -> None:
+    """Wait until no other transaction does the named deed; none will before this one has ended."""
+    await session.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
 @asynccontextmanager
 async def transaction(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
     """One session, one transaction: committed on leaving, rolled back on an error."""

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 from redis.asyncio import Redis
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.outbox import OutboxMessage
 from parking_cloud.occupancy import service
 
@@ -18,7 +18,6 @@ FACILITY_CHANGED = "occupancy.facility_changed"
 """Outbox topic; the key is the facility's id. The numbers are read when it is relayed."""
 EVENTS_STREAM = "parking:occupancy:events"
 EVENTS_KEPT = 50_000
-_PUBLISHING_LOCK = 7_308_001
 
 
 class FacilityEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +36,7 @@ class FacilityEvent(msgspec.Struct, frozen=True, kw_only=True):
 async def publish_changes(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
     """Outbox handler: one event per facility, however often it changed meanwhile."""
     # One relay at a time from reading to commit, or an older number could come last.
-    await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _PUBLISHING_LOCK})
+    await alone(session, "facility events")
     ids = {UUID(message.key) for message in messages}
     facilities = await service.get_facilities(
         session, list(ids), now=datetime.now(UTC), stale_after=timedelta.max

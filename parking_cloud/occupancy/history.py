@@ -16,14 +16,13 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.kernel.db import alone
 from sensor_gateway.observation import MOST_AHEAD, SAME_FRAME, Observation, Quality
 
 _LONGEST_REPEAT = timedelta(hours=1)
 """How far back a row is looked for that is still being repeated."""
 _seen: WeakKeyDictionary[object, set[date]] = WeakKeyDictionary()
 """By engine, the days that have partitions. One that a session itself has made may yet be rolled back."""
-_PARTITION_LOCK = 7_305_001
-"""Advisory lock: one process at a time makes partitions."""
 
 _TYPES = {
     "id": "uuid",
@@ -257,7 +256,7 @@ async def ensure_partitions(session: AsyncSession, days: set[date]) -> None:
     if not missing:
         return
     made |= {names[name] for name in missing}
-    await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _PARTITION_LOCK})
+    await alone(session, "history partitions")
     for name in missing:
         start = datetime.combine(names[name], datetime.min.time(), tzinfo=UTC)
         until = start + timedelta(days=1)

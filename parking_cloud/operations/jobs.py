@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.gates.reconciliation import newest_drifts
 from parking_cloud.kernel import outbox
+from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.occupancy import evidence
 from parking_cloud.occupancy.certainty import set_doubted
@@ -22,8 +23,8 @@ from parking_cloud.operations.judgements import last_judgements
 from parking_cloud.operations.rules import Condition
 from parking_cloud.registry.service import capacities, counters_of
 
-_FAULTS_LOCK = 7_308_001
-"""Advisory lock: one look at devices at a time."""
+_LOOK = "look at devices"
+"""One of the two at a time: each must see all open faults to say which devices are in doubt."""
 
 
 class Found(NamedTuple):
@@ -35,7 +36,7 @@ class Found(NamedTuple):
 
 async def judge_silence(session: AsyncSession, now: datetime) -> None:
     """Which devices are silent; every five minutes."""
-    await _alone(session)
+    await alone(session, _LOOK)
     quiet = await evidence.quiet_devices(session, now, missed=rules.MISSED)
     await _settle(session, now, Condition.SILENT, _held(quiet, lambda d: rules.judge_silent(d, now)))
     await _restate_doubt(session)
@@ -43,7 +44,7 @@ async def judge_silence(session: AsyncSession, now: datetime) -> None:
 
 async def judge_devices(session: AsyncSession, now: datetime) -> None:
     """Which devices are stuck, flap, run out of battery or have drifted; every hour."""
-    await _alone(session)
+    await alone(session, _LOOK)
     still = await evidence.unchanged_spaces(
         session,
         now,
@@ -61,11 +62,6 @@ async def judge_devices(session: AsyncSession, now: datetime) -> None:
     await _settle(session, now, Condition.BATTERY_LOW, await _low_batteries(session, now))
     await _settle(session, now, Condition.DRIFTED, await _drifted(session))
     await _restate_doubt(session)
-
-
-async def _alone(session: AsyncSession) -> None:
-    """Wait for the other of the two: each must see all open faults to say which devices are in doubt."""
-    await session.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _FAULTS_LOCK})
 
 
 def _held(devices: list[Any], judge: Any) -> dict[UUID, Found]:

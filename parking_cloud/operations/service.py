@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
+from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotFound, Problem
 from parking_cloud.occupancy.certainty import set_accuracy
 from parking_cloud.occupancy.evidence import SaidOfSpace, said_of_space
@@ -128,9 +129,7 @@ async def _open_check(session: AsyncSession, device_id: UUID, facility_id: UUID,
     """The device's open check, opened where there is none."""
     check = SensorCheck(device_id=device_id, facility_id=facility_id, opened_at=now)
     # One open check a device: who comes second waits for the first, and then finds it.
-    await session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"check {device_id}"}
-    )
+    await alone(session, f"check {device_id}")
     standing = await session.scalar(
         select(SensorCheck.id).where(SensorCheck.device_id == device_id, SensorCheck.closed_at.is_(None))
     )
