@@ -19,11 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.guards import public
 from parking_cloud.accounts.middleware import IdentityMiddleware
 from parking_cloud.accounts.routes import route_handlers as account_routes
+from parking_cloud.arrears.routes import route_handlers as arrears_routes
 from parking_cloud.console.health import route_handlers as health_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.gates.routes import route_handlers as gate_routes
 from parking_cloud.guidance.routes import route_handlers as guidance_routes
+from parking_cloud.invoices.routes import route_handlers as invoice_routes
 from parking_cloud.kernel.clock import Clock, SystemClock
 from parking_cloud.kernel.db import make_engine, make_sessions
 from parking_cloud.kernel.logs import configure_logging
@@ -33,8 +35,12 @@ from parking_cloud.migrate import newest_revision
 from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
+from parking_cloud.payments.routes import route_handlers as payment_routes
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
+from parking_cloud.settlement.routes import route_handlers as settlement_routes
+from parking_cloud.stays.routes import route_handlers as stay_routes
+from parking_cloud.tariffs.routes import route_handlers as tariff_routes
 from parking_cloud.web.assets import asset_routers, openapi_config, template_config
 from sensor_gateway.streams import connect
 
@@ -138,6 +144,12 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *gate_routes,
             *operations_routes,
             *guidance_routes,
+            *tariff_routes,
+            *stay_routes,
+            *payment_routes,
+            *arrears_routes,
+            *settlement_routes,
+            *invoice_routes,
             *driver_routes,
             *console_routes,
             *health_routes,

@@ -6,10 +6,13 @@ from parking_cloud.accounts import models as accounts
 from parking_cloud.gates import models as gates
 from parking_cloud.kernel import audit, outbox
 from parking_cloud.kernel.db import Base
+from parking_cloud.ledger import models as ledger
 from parking_cloud.occupancy import battery_flags, counting, heard
 from parking_cloud.occupancy import models as occupancy
 from parking_cloud.operations import models as operations
+from parking_cloud.payments import models as payments
 from parking_cloud.registry import models as registry
+from parking_cloud.stays import models as stays
 
 metadata = Base.metadata
 
@@ -20,9 +23,12 @@ __all__ = [
     "counting",
     "gates",
     "heard",
+    "ledger",
     "metadata",
     "occupancy",
     "operations",
     "outbox",
+    "payments",
     "registry",
+    "stays",
 ]

@@ -42,6 +42,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     tile_url: str = ""
     """Map tiles, such as http://tiles.example/{z}/{x}/{y}.png; empty: the map draws outlines only."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Where people's phones find these pages: QR codes and redirects of payments lead here."""
+    stripe_secret_key: str = ""
+    """sk_…; empty: nothing can be paid but cash."""
+    stripe_publishable_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api_url: str = ""
+    """Another address than Stripe's own: the local provider's, in the demo and in tests."""
+    stripe_script_url: str = "https://js.stripe.com/v3/"
     timezone: str = "Asia/Shanghai"
 
     @property

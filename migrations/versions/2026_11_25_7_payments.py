@@ -1,0 +1,184 @@
+"""Charges, payments, refunds, and what providers told of them."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "20261125_7"
+down_revision = "20261125_6"
+branch_labels = None
+depends_on = None
+
+UP: list[str] = [
+    """
+    CREATE TABLE charge (
+        id UUID NOT NULL,
+        kind TEXT NOT NULL,
+        stay_id UUID,
+        facility_id UUID NOT NULL,
+        operator_id UUID NOT NULL,
+        plate_hash BYTEA,
+        state TEXT NOT NULL,
+        amount BIGINT NOT NULL,
+        paid BIGINT DEFAULT '0' NOT NULL,
+        assessments INTEGER DEFAULT '0' NOT NULL,
+        final_at timestamptz,
+        created_at timestamptz DEFAULT now() NOT NULL,
+        changed_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_charge PRIMARY KEY (id),
+        CONSTRAINT ck_charge_kind CHECK (kind in ('stay', 'permit')),
+        CONSTRAINT ck_charge_state CHECK (state in ('open', 'held', 'due', 'settled', 'void')),
+        CONSTRAINT ck_charge_stay CHECK ((kind = 'stay') = (stay_id is not null)),
+        CONSTRAINT ck_charge_amounts CHECK (amount >= 0 and paid >= 0),
+        CONSTRAINT ck_charge_settled CHECK (state <> 'settled' or paid = amount),
+        CONSTRAINT ck_charge_due CHECK (state <> 'due' or paid < amount),
+        CONSTRAINT ck_charge_void CHECK (state <> 'void' or amount = 0),
+        CONSTRAINT ck_charge_final CHECK ((state in ('due', 'settled')) <= (final_at is not
+            null)),
+        CONSTRAINT uq_charge_stay_id UNIQUE (stay_id),
+        CONSTRAINT fk_charge_stay_id FOREIGN KEY(stay_id) REFERENCES stay (id),
+        CONSTRAINT fk_charge_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id),
+        CONSTRAINT fk_charge_operator_id FOREIGN KEY(operator_id) REFERENCES operator (id)
+    )
+    """,
+    "CREATE INDEX ix_charge_due ON charge (operator_id, final_at) WHERE state = 'due'",
+    "CREATE INDEX ix_charge_facility_id ON charge (facility_id, created_at)",
+    "CREATE INDEX ix_charge_plate_hash ON charge (plate_hash) WHERE state in ('open', 'due')",
+    """
+    CREATE TABLE charge_assessment (
+        charge_id UUID NOT NULL,
+        number INTEGER NOT NULL,
+        at timestamptz NOT NULL,
+        amount BIGINT NOT NULL,
+        why TEXT NOT NULL,
+        until timestamptz,
+        stay_version INTEGER,
+        tariff_version_id UUID,
+        lines JSONB NOT NULL,
+        CONSTRAINT pk_charge_assessment PRIMARY KEY (charge_id, number),
+        CONSTRAINT ck_charge_assessment_amount CHECK (amount >= 0),
+        CONSTRAINT fk_charge_assessment_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id)
+    )
+    """,
+    """
+    CREATE TABLE payment (
+        id UUID NOT NULL,
+        provider TEXT NOT NULL,
+        provider_id TEXT,
+        method TEXT NOT NULL,
+        via TEXT NOT NULL,
+        amount BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        failure TEXT DEFAULT '' NOT NULL,
+        action JSONB,
+        offer_hash BYTEA,
+        saved_method TEXT DEFAULT '' NOT NULL,
+        payer_id UUID,
+        return_url TEXT DEFAULT '' NOT NULL,
+        attempts INTEGER DEFAULT '0' NOT NULL,
+        look_again_at timestamptz,
+        created_at timestamptz NOT NULL,
+        succeeded_at timestamptz,
+        changed_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_payment PRIMARY KEY (id),
+        CONSTRAINT ck_payment_method CHECK (method in ('card', 'alipay', 'wechat_pay', 'cash')),
+        CONSTRAINT ck_payment_state CHECK (state in ('created', 'pending', 'succeeded',
+            'failed', 'cancelled')),
+        CONSTRAINT ck_payment_via CHECK (via in ('scan', 'plate', 'app', 'mandate',
+            'attendant')),
+        CONSTRAINT ck_payment_amount CHECK (amount > 0),
+        CONSTRAINT ck_payment_succeeded CHECK ((state = 'succeeded') = (succeeded_at is not
+            null)),
+        CONSTRAINT uq_payment_provider UNIQUE (provider, provider_id),
+        CONSTRAINT uq_payment_offer_hash UNIQUE (offer_hash)
+    )
+    """,
+    """
+    CREATE INDEX ix_payment_look_again ON payment (look_again_at) WHERE state in ('created',
+        'pending')
+    """,
+    "CREATE INDEX ix_payment_succeeded_at ON payment (succeeded_at)",
+    """
+    CREATE TABLE payment_part (
+        payment_id UUID NOT NULL,
+        charge_id UUID NOT NULL,
+        amount BIGINT NOT NULL,
+        live BOOLEAN NOT NULL,
+        CONSTRAINT pk_payment_part PRIMARY KEY (payment_id, charge_id),
+        CONSTRAINT ck_payment_part_amount CHECK (amount > 0),
+        CONSTRAINT fk_payment_part_payment_id FOREIGN KEY(payment_id) REFERENCES payment (id),
+        CONSTRAINT fk_payment_part_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id)
+    )
+    """,
+    "CREATE INDEX ix_payment_part_charge_id ON payment_part (charge_id)",
+    "CREATE UNIQUE INDEX uq_payment_part_live ON payment_part (charge_id) WHERE live",
+    """
+    CREATE TABLE refund (
+        id UUID NOT NULL,
+        payment_id UUID NOT NULL,
+        charge_id UUID NOT NULL,
+        amount BIGINT NOT NULL,
+        why TEXT NOT NULL,
+        state TEXT NOT NULL,
+        provider_id TEXT,
+        failure TEXT DEFAULT '' NOT NULL,
+        attempts INTEGER DEFAULT '0' NOT NULL,
+        try_again_at timestamptz,
+        created_at timestamptz NOT NULL,
+        done_at timestamptz,
+        CONSTRAINT pk_refund PRIMARY KEY (id),
+        CONSTRAINT ck_refund_state CHECK (state in ('due', 'sent', 'done', 'failed')),
+        CONSTRAINT ck_refund_amount CHECK (amount > 0),
+        CONSTRAINT ck_refund_done CHECK ((state = 'done') = (done_at is not null)),
+        CONSTRAINT uq_refund_provider_id UNIQUE (provider_id),
+        CONSTRAINT fk_refund_payment_id FOREIGN KEY(payment_id) REFERENCES payment (id),
+        CONSTRAINT fk_refund_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id)
+    )
+    """,
+    "CREATE INDEX ix_refund_charge_id ON refund (charge_id)",
+    "CREATE INDEX ix_refund_payment_id ON refund (payment_id)",
+    "CREATE INDEX ix_refund_try_again ON refund (try_again_at) WHERE state in ('due', 'sent')",
+    """
+    CREATE TABLE provider_news (
+        provider TEXT NOT NULL,
+        event_id TEXT NOT NULL,
+        type TEXT NOT NULL,
+        occurred_at timestamptz NOT NULL,
+        received_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_provider_news PRIMARY KEY (provider, event_id)
+    )
+    """,
+    """
+    CREATE TABLE chargeback (
+        id UUID NOT NULL,
+        provider TEXT NOT NULL,
+        provider_id TEXT NOT NULL,
+        payment_id UUID NOT NULL,
+        amount BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        reason TEXT DEFAULT '' NOT NULL,
+        opened_at timestamptz NOT NULL,
+        closed_at timestamptz,
+        CONSTRAINT pk_chargeback PRIMARY KEY (id),
+        CONSTRAINT ck_chargeback_state CHECK (state in ('open', 'won', 'lost')),
+        CONSTRAINT ck_chargeback_amount CHECK (amount > 0),
+        CONSTRAINT ck_chargeback_closed CHECK ((state = 'open') = (closed_at is null)),
+        CONSTRAINT uq_chargeback_provider UNIQUE (provider, provider_id),
+        CONSTRAINT fk_chargeback_payment_id FOREIGN KEY(payment_id) REFERENCES payment (id)
+    )
+    """,
+]
+
+DOWN: list[str] = [
+    "DROP TABLE chargeback, provider_news, refund, payment_part, payment, charge_assessment, charge"
+]
+
+
+def upgrade() -> None:
+    for statement in UP:
+        op.execute(statement)
+
+
+def downgrade() -> None:
+    for statement in DOWN:
+        op.execute(statement)

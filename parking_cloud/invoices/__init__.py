@@ -1,0 +1,1 @@
+"""Receipts and electronic invoices."""

@@ -1,0 +1,1 @@
+"""The ledger: double entry, balanced by the database, only added to."""

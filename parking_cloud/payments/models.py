@@ -1,0 +1,195 @@
+"""The payments' tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from parking_cloud.kernel.db import Base
+from parking_cloud.kernel.ids import new_id
+from parking_cloud.payments.provider import Method
+from parking_cloud.payments.schemas import ChargeKind, ChargeState, PaymentState, RefundState, Via
+
+
+def _in(name: str, values: type[StrEnum]) -> str:
+    return f"{name} in ({', '.join(repr(str(value)) for value in values)})"
+
+
+class Charge(Base):
+    """账单: what one stay, or one permit, costs. One per stay: it is corrected, never made again."""
+
+    __tablename__ = "charge"
+    __table_args__ = (
+        CheckConstraint(_in("kind", ChargeKind), name="kind"),
+        CheckConstraint(_in("state", ChargeState), name="state"),
+        CheckConstraint("(kind = 'stay') = (stay_id is not null)", name="stay"),
+        CheckConstraint("amount >= 0 and paid >= 0", name="amounts"),
+        CheckConstraint("state <> 'settled' or paid = amount", name="settled"),
+        CheckConstraint("state <> 'due' or paid < amount", name="due"),
+        CheckConstraint("state <> 'void' or amount = 0", name="void"),
+        CheckConstraint("(state in ('due', 'settled')) <= (final_at is not null)", name="final"),
+        Index("ix_charge_plate_hash", "plate_hash", postgresql_where="state in ('open', 'due')"),
+        Index("ix_charge_due", "operator_id", "final_at", postgresql_where="state = 'due'"),
+        Index("ix_charge_facility_id", "facility_id", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str]
+    stay_id: Mapped[UUID | None] = mapped_column(ForeignKey("stay.id"), unique=True)
+    facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"))
+    operator_id: Mapped[UUID] = mapped_column(ForeignKey("operator.id"))
+    plate_hash: Mapped[bytes | None]
+    state: Mapped[str]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    """Fen, as last assessed."""
+    paid: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Fen: payments that succeeded, less refunds that were decided (done or not)."""
+    assessments: Mapped[int] = mapped_column(default=0, server_default="0")
+    final_at: Mapped[datetime | None]
+    """When the vehicle had left and the amount stood: the clock of arrears starts here."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ChargeAssessment(Base):
+    """Why a charge is what it is. Only added to: the newest counts."""
+
+    __tablename__ = "charge_assessment"
+    __table_args__ = (CheckConstraint("amount >= 0", name="amount"),)
+
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charge.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    why: Mapped[str]
+    """`before_leaving`, `left`, `corrected`, `void`, `waived` or `permit`."""
+    until: Mapped[datetime | None]
+    """Up to when the stay was priced."""
+    stay_version: Mapped[int | None]
+    tariff_version_id: Mapped[UUID | None]
+    lines: Mapped[list[Any]] = mapped_column(JSONB)
+    """tariffs.schemas.Line, as shown to the driver."""
+
+
+class Payment(Base):
+    """支付: money on its way, or arrived. Its amount never changes."""
+
+    __tablename__ = "payment"
+    __table_args__ = (
+        CheckConstraint(_in("method", Method), name="method"),
+        CheckConstraint(_in("state", PaymentState), name="state"),
+        CheckConstraint(_in("via", Via), name="via"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("(state = 'succeeded') = (succeeded_at is not null)", name="succeeded"),
+        UniqueConstraint("provider", "provider_id", name="uq_payment_provider"),
+        Index("ix_payment_look_again", "look_again_at", postgresql_where="state in ('created', 'pending')"),
+        Index("ix_payment_succeeded_at", "succeeded_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    provider: Mapped[str]
+    """`stripe`, …; `cash` for what an attendant took."""
+    provider_id: Mapped[str | None]
+    method: Mapped[str]
+    via: Mapped[str]
+    amount: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]
+    failure: Mapped[str] = mapped_column(default="", server_default="")
+    action: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """provider.ClientAction, for the payer's page."""
+    offer_hash: Mapped[bytes | None] = mapped_column(unique=True)
+    """SHA-256 of the token by which it was asked for: a second click finds the first one's payment."""
+    saved_method: Mapped[str] = mapped_column(default="", server_default="")
+    payer_id: Mapped[UUID | None]
+    """The signed-in driver, or the attendant who took cash."""
+    return_url: Mapped[str] = mapped_column(default="", server_default="")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    look_again_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    succeeded_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class PaymentPart(Base):
+    """What of a payment goes to which charge. A charge has one payment at a time that may still succeed."""
+
+    __tablename__ = "payment_part"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount"),
+        Index("uq_payment_part_live", "charge_id", unique=True, postgresql_where="live"),
+        Index("ix_payment_part_charge_id", "charge_id"),
+    )
+
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payment.id"), primary_key=True)
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charge.id"), primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    live: Mapped[bool]
+
+
+class Refund(Base):
+    """退款: money on its way back. A trigger keeps a payment part's refunds within what was paid."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        CheckConstraint(_in("state", RefundState), name="state"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("(state = 'done') = (done_at is not null)", name="done"),
+        UniqueConstraint("provider_id", name="uq_refund_provider_id"),
+        Index("ix_refund_try_again", "try_again_at", postgresql_where="state in ('due', 'sent')"),
+        Index("ix_refund_payment_id", "payment_id"),
+        Index("ix_refund_charge_id", "charge_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payment.id"))
+    charge_id: Mapped[UUID] = mapped_column(ForeignKey("charge.id"))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    why: Mapped[str]
+    """`paid_twice`, `corrected`, `void`, `waived` or `dispute`."""
+    state: Mapped[str]
+    provider_id: Mapped[str | None]
+    failure: Mapped[str] = mapped_column(default="", server_default="")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    try_again_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+
+
+class ProviderNews(Base):
+    """A webhook's event, once by its id however often it is delivered."""
+
+    __tablename__ = "provider_news"
+
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    event_id: Mapped[str] = mapped_column(primary_key=True)
+    type: Mapped[str]
+    occurred_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Chargeback(Base):
+    """A payer's bank asks the money back (Stripe: dispute)."""
+
+    __tablename__ = "chargeback"
+    __table_args__ = (
+        CheckConstraint("state in ('open', 'won', 'lost')", name="state"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("(state = 'open') = (closed_at is null)", name="closed"),
+        UniqueConstraint("provider", "provider_id", name="uq_chargeback_provider"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    provider: Mapped[str]
+    provider_id: Mapped[str]
+    payment_id: Mapped[UUID] = mapped_column(ForeignKey("payment.id"))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]
+    reason: Mapped[str] = mapped_column(default="", server_default="")
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]

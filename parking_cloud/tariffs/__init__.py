@@ -1,0 +1,1 @@
+"""Tariffs (收费标准): what a stay costs, and why."""
