@@ -35,6 +35,7 @@ from parking_cloud.migrate import newest_revision
 from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
+from parking_cloud.payments.place_routes import route_handlers as pay_place_routes
 from parking_cloud.payments.routes import route_handlers as payment_routes
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
@@ -147,6 +148,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *tariff_routes,
             *stay_routes,
             *payment_routes,
+            *pay_place_routes,
             *arrears_routes,
             *settlement_routes,
             *invoice_routes,

@@ -30,6 +30,7 @@ PUBLIC = {
     "/v1/geo/roads",
     "/v1/guidance/facilities",
     "/v1/occupancy/stream",
+    "/v1/pay/places/{name:str}",
 }
 
 

@@ -167,10 +167,24 @@ UP: list[str] = [
         CONSTRAINT fk_chargeback_payment_id FOREIGN KEY(payment_id) REFERENCES payment (id)
     )
     """,
+    """
+    CREATE TABLE pay_place (
+        code TEXT NOT NULL,
+        facility_id UUID NOT NULL,
+        lane TEXT DEFAULT '' NOT NULL,
+        created_at timestamptz DEFAULT now() NOT NULL,
+        ended_at timestamptz,
+        CONSTRAINT pk_pay_place PRIMARY KEY (code),
+        CONSTRAINT ck_pay_place_code CHECK (code ~ '^[a-z2-9]{12}$'),
+        CONSTRAINT fk_pay_place_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
+    )
+    """,
+    "CREATE UNIQUE INDEX uq_pay_place_in_use ON pay_place (facility_id, lane) WHERE ended_at is null",
 ]
 
 DOWN: list[str] = [
-    "DROP TABLE chargeback, provider_news, refund, payment_part, payment, charge_assessment, charge"
+    "DROP TABLE pay_place",
+    "DROP TABLE chargeback, provider_news, refund, payment_part, payment, charge_assessment, charge",
 ]
 
 

@@ -193,3 +193,20 @@ class Chargeback(Base):
     reason: Mapped[str] = mapped_column(default="", server_default="")
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+
+
+class PayPlace(Base):
+    """扫码点: what a printed QR code stands for. Its code tells nothing; one that leaked is made anew."""
+
+    __tablename__ = "pay_place"
+    __table_args__ = (
+        CheckConstraint("code ~ '^[a-z2-9]{12}$'", name="code"),
+        Index("uq_pay_place_in_use", "facility_id", "lane", unique=True, postgresql_where="ended_at is null"),
+    )
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"))
+    lane: Mapped[str] = mapped_column(default="", server_default="")
+    """Empty: the whole facility's."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]

@@ -192,6 +192,23 @@ async def facility_names(session: AsyncSession, facility_ids: Collection[UUID]) 
     return {row.id: row.name for row in rows}
 
 
+class FacilityLabel(NamedTuple):
+    """What people call a facility, and who runs it."""
+
+    id: UUID
+    code: str
+    name: str
+    name_en: str
+    operator_id: UUID
+
+
+async def facility_labels(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, FacilityLabel]:
+    """The labels of those facilities that exist."""
+    columns = (Facility.id, Facility.code, Facility.name, Facility.name_en, Facility.operator_id)
+    rows = await session.execute(select(*columns).where(Facility.id.in_(facility_ids)))
+    return {row.id: FacilityLabel(*row) for row in rows}
+
+
 async def all_facilities(session: AsyncSession) -> list[UUID]:
     """The ids of all facilities."""
     return list(await session.scalars(select(Facility.id)))
