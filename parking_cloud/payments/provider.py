@@ -39,7 +39,8 @@ class ClientAction(msgspec.Struct, frozen=True, kw_only=True):
     """What the payer's page does next."""
 
     kind: str
-    """`card_form` (the provider's own form, by its script), `redirect`, `qr` or `none`."""
+    """`card_form` (the provider's own form, by its script), `redirect`, `qr` or `none`; `save_form`: as
+    `card_form`, to keep a method for a mandate."""
     url: str = ""
     """Of a redirect; of a QR code its content."""
     client_secret: str = ""
@@ -59,6 +60,9 @@ class NewPayment(msgspec.Struct, frozen=True, kw_only=True):
     """Where a redirect leads back to."""
     saved_method: str = ""
     """A mandate's method at the provider (`customer/method`): charged at once, the payer being away."""
+    first_asked_at: datetime | None = None
+    """When we first tried. A provider forgets keys after some time (Stripe: 24 hours): what was asked for
+    longer ago is looked for in its books, before it is asked for again."""
 
 
 class ProviderPayment(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +73,26 @@ class ProviderPayment(msgspec.Struct, frozen=True, kw_only=True):
     """Ours, as given when it was opened."""
     failure: str = ""
     """The provider's code for why it failed, such as `card_declined`."""
+    action: ClientAction | None = None
+
+
+class NewSaving(msgspec.Struct, frozen=True, kw_only=True):
+    """A method to be kept for a mandate. `key` is ours, as with a payment."""
+
+    key: str
+    method: Method
+    return_url: str
+
+
+class ProviderSaving(msgspec.Struct, frozen=True, kw_only=True):
+    """How the keeping of a method stands."""
+
+    id: str
+    state: ProviderState
+    key: str = ""
+    saved_method: str = ""
+    """`customer/method`, once succeeded: what `NewPayment.saved_method` takes."""
+    failure: str = ""
     action: ClientAction | None = None
 
 
@@ -100,6 +124,7 @@ class ProviderEvent(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
     payment_id: str = ""
     refund_id: str = ""
+    saving_id: str = ""
     dispute: ProviderDispute | None = None
 
 
@@ -149,6 +174,18 @@ class Provider(Protocol):
     async def refund(self, *, payment_id: str, amount: Fen, key: str) -> ProviderRefund: ...
 
     async def look_at_refund(self, refund_id: str) -> ProviderRefund: ...
+
+    async def look_at_dispute(self, dispute_id: str) -> ProviderDispute: ...
+
+    async def open_saving(self, new: NewSaving) -> ProviderSaving:
+        """Have the payer give a method to keep: the action's form takes it, never we."""
+        ...
+
+    async def look_at_saving(self, saving_id: str) -> ProviderSaving: ...
+
+    async def forget_method(self, saved_method: str) -> None:
+        """Nothing can be taken by it any more. One that is gone already is no error."""
+        ...
 
     def books(self, since: datetime, until: datetime) -> AsyncIterator[BookLine]:
         """All lines of its books with since <= at < until, oldest first."""
