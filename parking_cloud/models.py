@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parking_cloud.accounts import models as accounts
 from parking_cloud.gates import models as gates
-from parking_cloud.kernel import audit, outbox
+from parking_cloud.kernel import audit, idempotency, outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.ledger import models as ledger
 from parking_cloud.occupancy import battery_flags, counting, heard
@@ -23,6 +23,7 @@ __all__ = [
     "counting",
     "gates",
     "heard",
+    "idempotency",
     "ledger",
     "metadata",
     "occupancy",

@@ -50,9 +50,66 @@ UP: list[str] = [
     )
     """,
     "CREATE INDEX ix_ledger_entry_account_id ON ledger_entry (account_id) INCLUDE (amount)",
+    """
+    CREATE FUNCTION ledger_balances(movement UUID) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE
+        booked timestamptz;
+        entries BIGINT;
+        total NUMERIC;
+    BEGIN
+        SELECT booked_at INTO booked FROM ledger_movement WHERE id = movement;
+        SELECT count(*), sum(amount) INTO entries, total FROM ledger_entry WHERE movement_id = movement;
+        IF entries < 2 OR total <> 0 THEN
+            RAISE EXCEPTION 'ledger movement % does not balance: % entries, sum %', movement, entries, total
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_balances';
+        END IF;
+        IF booked <> now() THEN
+            RAISE EXCEPTION 'ledger movement % was booked before: nothing is added to it', movement
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_balances';
+        END IF;
+    END $$
+    """,
+    """
+    CREATE FUNCTION ledger_movement_balances() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM ledger_balances(NEW.id);
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE FUNCTION ledger_entry_balances() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM ledger_balances(NEW.movement_id);
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER ledger_movement_balances AFTER INSERT ON ledger_movement
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_movement_balances()
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER ledger_entry_balances AFTER INSERT ON ledger_entry
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_entry_balances()
+    """,
+    """
+    CREATE FUNCTION ledger_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'the ledger is only added to: what was wrong is put right by another movement';
+    END $$
+    """,
+    *(
+        f"""
+        CREATE TRIGGER {table}_only_grows BEFORE UPDATE OR DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION ledger_only_grows()
+        """
+        for table in ("ledger_account", "ledger_movement", "ledger_entry")
+    ),
 ]
 
-DOWN: list[str] = ["DROP TABLE ledger_entry, ledger_movement, ledger_account"]
+DOWN: list[str] = [
+    "DROP TABLE ledger_entry, ledger_movement, ledger_account",
+    "DROP FUNCTION ledger_movement_balances, ledger_entry_balances, ledger_balances, ledger_only_grows",
+]
 
 
 def upgrade() -> None:

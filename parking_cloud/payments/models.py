@@ -29,7 +29,7 @@ class Charge(Base):
         CheckConstraint(_in("kind", ChargeKind), name="kind"),
         CheckConstraint(_in("state", ChargeState), name="state"),
         CheckConstraint("(kind = 'stay') = (stay_id is not null)", name="stay"),
-        CheckConstraint("amount >= 0 and paid >= 0", name="amounts"),
+        CheckConstraint("amount >= 0", name="amounts"),
         CheckConstraint("state <> 'settled' or paid = amount", name="settled"),
         CheckConstraint("state <> 'due' or paid < amount", name="due"),
         CheckConstraint("state <> 'void' or amount = 0", name="void"),
@@ -49,7 +49,8 @@ class Charge(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
     """Fen, as last assessed."""
     paid: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    """Fen: payments that succeeded, less refunds that were decided (done or not)."""
+    """Fen: payments that succeeded, less refunds that were decided (done or not), less what a payer's bank took
+    back. Below zero where the bank took back what was refunded already."""
     assessments: Mapped[int] = mapped_column(default=0, server_default="0")
     final_at: Mapped[datetime | None]
     """When the vehicle had left and the amount stood: the clock of arrears starts here."""
@@ -88,7 +89,7 @@ class Payment(Base):
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("(state = 'succeeded') = (succeeded_at is not null)", name="succeeded"),
         UniqueConstraint("provider", "provider_id", name="uq_payment_provider"),
-        Index("ix_payment_look_again", "look_again_at", postgresql_where="state in ('created', 'pending')"),
+        Index("ix_payment_look_again", "look_again_at", postgresql_where="look_again_at is not null"),
         Index("ix_payment_succeeded_at", "succeeded_at"),
     )
 
@@ -111,6 +112,10 @@ class Payment(Base):
     return_url: Mapped[str] = mapped_column(default="", server_default="")
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     look_again_at: Mapped[datetime | None]
+    """When the desk has to do with it again; None: there is nothing more to do. One that was given up here has
+    still to be given up at the provider."""
+    first_asked_at: Mapped[datetime | None]
+    """When the provider was first asked to open it."""
     created_at: Mapped[datetime]
     succeeded_at: Mapped[datetime | None]
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -141,7 +146,7 @@ class Refund(Base):
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("(state = 'done') = (done_at is not null)", name="done"),
         UniqueConstraint("provider_id", name="uq_refund_provider_id"),
-        Index("ix_refund_try_again", "try_again_at", postgresql_where="state in ('due', 'sent')"),
+        Index("ix_refund_try_again", "try_again_at", postgresql_where="try_again_at is not null"),
         Index("ix_refund_payment_id", "payment_id"),
         Index("ix_refund_charge_id", "charge_id"),
     )
@@ -162,15 +167,25 @@ class Refund(Base):
 
 
 class ProviderNews(Base):
-    """A webhook's event, once by its id however often it is delivered."""
+    """A webhook's event, once by its id however often it is delivered. It says what to look at again."""
 
     __tablename__ = "provider_news"
+    __table_args__ = (
+        CheckConstraint("concerns in ('payment', 'refund', 'dispute', 'saving')", name="concerns"),
+        Index("ix_provider_news_look_again", "look_again_at", postgresql_where="look_again_at is not null"),
+    )
 
     provider: Mapped[str] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(primary_key=True)
     type: Mapped[str]
+    concerns: Mapped[str]
+    reference: Mapped[str]
+    """The provider's id of what it concerns."""
     occurred_at: Mapped[datetime]
     received_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    look_again_at: Mapped[datetime | None]
+    """None: it has been looked at."""
 
 
 class Chargeback(Base):
@@ -193,6 +208,50 @@ class Chargeback(Base):
     reason: Mapped[str] = mapped_column(default="", server_default="")
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+
+
+class StayToAssess(Base):
+    """A stay whose charge has to follow it: what fails for one stay holds up no other."""
+
+    __tablename__ = "stay_to_assess"
+
+    stay_id: Mapped[UUID] = mapped_column(ForeignKey("stay.id"), primary_key=True)
+    try_again_at: Mapped[datetime] = mapped_column(index=True)
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    failure: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class FacilityPaymentPolicy(Base):
+    """How a facility lets vehicles out, and the platform's share. One without a row has the city's defaults."""
+
+    __tablename__ = "facility_payment_policy"
+    __table_args__ = (
+        CheckConstraint("pay_later_limit >= 0", name="pay_later_limit"),
+        CheckConstraint("commission_bp between 0 and 10000", name="commission_bp"),
+    )
+
+    facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), primary_key=True)
+    version: Mapped[int]
+    pay_later: Mapped[bool]
+    """先离场后付费 for vehicles in good standing."""
+    pay_later_limit: Mapped[int] = mapped_column(BigInteger)
+    """Fen: what a vehicle may owe in all, with this stay."""
+    let_out_when_away: Mapped[bool]
+    """What the gate does while it cannot ask: let out and bill later, or fetch an attendant."""
+    commission_bp: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The platform's share of what is charged, in hundredths of a percent."""
+    changed_at: Mapped[datetime]
+
+
+class ExitRulesTold(Base):
+    """Which rules a lane has said that it holds."""
+
+    __tablename__ = "exit_rules_told"
+
+    facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    acknowledged_at: Mapped[datetime]
 
 
 class PayPlace(Base):
