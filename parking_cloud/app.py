@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.guards import public
 from parking_cloud.accounts.middleware import IdentityMiddleware
 from parking_cloud.accounts.routes import route_handlers as account_routes
+from parking_cloud.accounts.vehicle_routes import route_handlers as vehicle_routes
 from parking_cloud.arrears.routes import route_handlers as arrears_routes
 from parking_cloud.console.health import route_handlers as health_routes
 from parking_cloud.console.routes import route_handlers as console_routes
@@ -32,6 +33,7 @@ from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.problems import Problem
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.migrate import newest_revision
+from parking_cloud.notices.routes import route_handlers as notice_routes
 from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
@@ -140,6 +142,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             live,
             ready,
             *account_routes,
+            *vehicle_routes,
+            *notice_routes,
             RegistryController,
             *occupancy_routes,
             *gate_routes,

@@ -7,6 +7,7 @@ from parking_cloud.gates import models as gates
 from parking_cloud.kernel import audit, idempotency, outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.ledger import models as ledger
+from parking_cloud.notices import models as notices
 from parking_cloud.occupancy import battery_flags, counting, heard
 from parking_cloud.occupancy import models as occupancy
 from parking_cloud.operations import models as operations
@@ -26,6 +27,7 @@ __all__ = [
     "idempotency",
     "ledger",
     "metadata",
+    "notices",
     "occupancy",
     "operations",
     "outbox",

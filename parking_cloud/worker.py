@@ -25,9 +25,13 @@ from parking_cloud.gates import events as gate_events
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all
 from parking_cloud.kernel import outbox
+from parking_cloud.kernel.contacts import ContactVault
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
 from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.settings import Settings, load_settings
+from parking_cloud.notices.desk import NoticeDesk
+from parking_cloud.notices.events import tell_of_vehicles
+from parking_cloud.notices.senders import make_senders
 from parking_cloud.occupancy.certainty import refresh_certainty
 from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
@@ -71,6 +75,7 @@ FAILED = Counter("parking_job_failures", "Runs of regular jobs that ended in an 
 ALIVE_KEY = "parking:worker:alive"
 _ALIVE_S = 10
 _SETTLE_S = 1.0
+_NOTICES_PAUSE_S = 1.0
 _RELAY_PAUSE_S = 0.05
 """Between two relays: under load each touches every facility, and no page needs more numbers a second."""
 
@@ -78,6 +83,7 @@ OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     FACILITY_CHANGED: publish_changes,
     DEVICES_CHANGED: publish_devices,
     account_events.SOURCE_CHANGED: account_events.publish_sources,
+    account_events.VEHICLE_CHANGED: tell_of_vehicles,
     FACILITY_COUNTED: gate_events.recount,
     DEVICE_FAULT: publish_faults,
     SOURCE_HEALTH: publish_source_health,
@@ -168,6 +174,7 @@ class Worker:
             group.create_task(self._settle())
             group.create_task(self._relay_outbox())
             group.create_task(self._upkeep())
+            group.create_task(self._send_notices())
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
             for name, every_s, job in [*JOBS, ("certainty", 20, sure)]:
@@ -231,6 +238,19 @@ class Worker:
             async with transaction(self._sessions) as session:
                 passed_on = await outbox.relay(session, self._redis, OUTBOX_HANDLERS)
 
+    async def _send_notices(self) -> None:
+        """Hand notices to the carriers that there are; without one they wait."""
+        senders = make_senders(self._settings)
+        if not senders:
+            return
+        desk = NoticeDesk(self._sessions, senders, ContactVault(self._settings.plate_key))
+        try:
+            while True:
+                await insistently(lambda: _until_none_is_left(desk))
+                await asyncio.sleep(_NOTICES_PAUSE_S)
+        finally:
+            await asyncio.gather(*(sender.close() for sender in senders.values()))
+
     async def _upkeep(self) -> None:
         while True:
             await insistently(self._stay_alive)
@@ -252,6 +272,11 @@ class Worker:
             devices = await rebuild_directory(session, self._redis)
             await account_events.publish_all_sources(session, self._redis)
         log.info("directory rebuilt", devices=devices)
+
+
+async def _until_none_is_left(desk: NoticeDesk) -> None:
+    while await desk.send_some(datetime.now(UTC)):
+        pass
 
 
 async def serve(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Accounts' events: a source's key that was made, changed or revoked becomes known to the gateway."""
+"""Accounts' events: a source's key becomes known to the gateway; a vehicle was claimed or verified."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from sensor_gateway.directory import CHANGES_STREAM, SOURCES_HASH, SourceEntry, 
 
 SOURCE_CHANGED = "directory.source"
 """Outbox topic; the key is the source, payload {"gone": [hashes that no longer hold]}."""
+VEHICLE_CHANGED = "accounts.vehicle"
+"""Outbox topic; key: the binding's id; payload {"what": "claimed", "verified", "refused" or "ended"}."""
 _CHANGES_KEPT = 100_000
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Index, Text, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from parking_cloud.accounts.roles import Role
@@ -54,3 +54,41 @@ class ApiKey(Base):
     any_device: Mapped[bool] = mapped_column(default=False, server_default="false")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revoked_at: Mapped[datetime | None]
+
+
+class VehicleBinding(Base):
+    """A driver's word that a vehicle is theirs: worth nothing until it is verified.
+
+    A plate has one verified holder at a time, by the database.
+    """
+
+    __tablename__ = "vehicle_binding"
+    __table_args__ = (
+        CheckConstraint("state in ('pending', 'verified', 'refused', 'ended')", name="state"),
+        CheckConstraint("(state in ('verified', 'ended')) <= (since is not null)", name="since"),
+        CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended"),
+        Index("uq_vehicle_binding_holder", "plate_hash", unique=True, postgresql_where="state = 'verified'"),
+        Index(
+            "uq_vehicle_binding_claim",
+            "user_id",
+            "plate_hash",
+            unique=True,
+            postgresql_where="state in ('pending', 'verified')",
+        ),
+        Index("ix_vehicle_binding_pending", "id", postgresql_where="state = 'pending'"),
+        Index("ix_vehicle_binding_plate_hash", "plate_hash"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("user_account.id"))
+    plate_hash: Mapped[bytes]
+    plate_sealed: Mapped[bytes]
+    state: Mapped[str]
+    asked_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[UUID | None]
+    since: Mapped[datetime | None]
+    """From when on the holder sees the vehicle's stays and charges: never another holder's."""
+    ended_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(default="", server_default="")
+    """Why it was refused or ended, for the driver to read."""

@@ -51,6 +51,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_api_url: str = ""
     """Another address than Stripe's own: the local provider's, in the demo and in tests."""
     stripe_script_url: str = "https://js.stripe.com/v3/"
+    sms_url: str = ""
+    """The SMS carrier's adapter, to which notices are posted; empty: they wait."""
+    mail_url: str = ""
+    carrier_key: str = ""
+    """The Bearer key of both adapters."""
+    invoice_url: str = ""
+    """The invoice service's adapter; empty: requests wait."""
+    invoice_key: str = ""
     timezone: str = "Asia/Shanghai"
 
     @property

@@ -1,0 +1,206 @@
+"""The notices' verbs: tell somebody something once, keep where they want it, show what they were told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts import vehicles
+from parking_cloud.kernel.contacts import Channel, ContactVault, checked
+from parking_cloud.kernel.ids import new_id
+from parking_cloud.kernel.problems import LANGUAGES, NotFound
+from parking_cloud.notices.models import Contact, Notice, NoticeState
+from parking_cloud.notices.schemas import (
+    ContactIn,
+    ContactOut,
+    Given,
+    NoticeOut,
+    NoticePage,
+    Reader,
+    Texts,
+)
+
+
+class NoticeNotFound(NotFound):
+    slug = "notice-not-found"
+    title = {"zh-CN": "没有这条通知", "en": "There is no such notice"}
+
+
+async def tell(
+    session: AsyncSession,
+    *,
+    reader: Reader,
+    kind: str,
+    dedupe_key: str,
+    texts: Texts,
+    now: datetime,
+    vault: ContactVault | None = None,
+) -> bool:
+    """Tell a reader something; True the first time, False where it was told before under this key.
+
+    A user finds it in the app and has it by every contact on file; a vehicle's holder likewise, once there
+    is one; an address (sealed by `vault`) by mail. What is sent leaves after the commit.
+    """
+    user_id = reader.user_id
+    if user_id is None and reader.plate_hash is not None:
+        user_id = (await vehicles.holders(session, [reader.plate_hash])).get(reader.plate_hash)
+    rows: list[dict[str, object]] = [
+        {"channel": contact.channel, "address_sealed": contact.sealed, "language": contact.language}
+        for contact in await _contacts(session, user_id)
+    ]
+    if reader.mail:
+        if vault is None:
+            raise ValueError("an address can only be kept sealed")
+        sealed = vault.seal(checked(Channel.MAIL, reader.mail))
+        rows.append({"channel": Channel.MAIL.value, "address_sealed": sealed, "language": LANGUAGES[0]})
+    for row in rows:
+        row |= {"state": NoticeState.QUEUED.value, "try_again_at": now, "sent_at": None}
+    if user_id is not None or reader.plate_hash is not None:
+        rows.append(_in_app(user_id, now))
+    common = {
+        "dedupe_key": dedupe_key,
+        "kind": kind,
+        "user_id": user_id,
+        "plate_hash": reader.plate_hash,
+        "texts": msgspec.to_builtins(texts),
+        "created_at": now,
+    }
+    written = await session.execute(
+        insert(Notice)
+        .values([{"id": new_id(), **common, **row} for row in rows])
+        .on_conflict_do_nothing(index_elements=["dedupe_key", "channel"])
+        .returning(Notice.id)
+    )
+    return bool(written.all())
+
+
+def _in_app(user_id: UUID | None, now: datetime) -> dict[str, object]:
+    """A user's notice is there for them at once; a vehicle's that nobody has waits for its holder."""
+    state = NoticeState.QUEUED if user_id is None else NoticeState.SENT
+    return {
+        "channel": Channel.IN_APP.value,
+        "address_sealed": None,
+        "language": LANGUAGES[0],
+        "state": state.value,
+        "try_again_at": None,
+        "sent_at": None if user_id is None else now,
+    }
+
+
+async def _contacts(session: AsyncSession, user_id: UUID | None) -> list[Contact]:
+    if user_id is None:
+        return []
+    query = select(Contact).where(Contact.user_id == user_id).order_by(Contact.channel)
+    return list(await session.scalars(query))
+
+
+async def given(session: AsyncSession, dedupe_keys: Collection[str]) -> dict[str, Given]:
+    """Which of these notices have really been given, by the best of their channels."""
+    rows = await session.execute(
+        select(Notice.dedupe_key, func.min(Notice.sent_at), func.bool_and(Notice.state == "failed"))
+        .where(Notice.dedupe_key.in_(dedupe_keys))
+        .group_by(Notice.dedupe_key)
+    )
+    return {key: Given(state=_best(at, failed), at=at) for key, at, failed in rows}
+
+
+def _best(sent_at: datetime | None, failed: bool) -> NoticeState:
+    if sent_at is not None:
+        return NoticeState.SENT
+    return NoticeState.FAILED if failed else NoticeState.QUEUED
+
+
+async def vehicle_found_its_holder(
+    session: AsyncSession, user_id: UUID, plate_hash: bytes, now: datetime
+) -> None:
+    """What waited for a vehicle's holder is laid before them."""
+    await session.execute(
+        update(Notice)
+        .where(Notice.plate_hash == plate_hash, Notice.user_id.is_(None), Notice.state == "queued")
+        .values(user_id=user_id, state="sent", sent_at=now)
+    )
+
+
+async def notices_of(
+    session: AsyncSession, user_id: UUID, *, language: str, before: UUID | None, limit: int
+) -> NoticePage:
+    """What a user was told in the app, newest first."""
+    mine = (Notice.user_id == user_id, Notice.channel == "in_app")
+    query = select(Notice).where(*mine).order_by(Notice.id.desc()).limit(limit + 1)
+    if before is not None:
+        query = query.where(Notice.id < before)
+    rows = (await session.scalars(query)).all()
+    unread = await session.scalar(select(func.count()).where(*mine, Notice.state == "sent"))
+    items = [
+        NoticeOut(
+            id=row.id,
+            kind=row.kind,
+            title=row.texts[language]["title"],
+            body=row.texts[language]["body"],
+            created_at=row.created_at,
+            read_at=row.read_at,
+        )
+        for row in rows[:limit]
+    ]
+    return NoticePage(items, unread or 0, items[-1].id if len(rows) > limit else None)
+
+
+async def mark_read(session: AsyncSession, user_id: UUID, notice_id: UUID, now: datetime) -> None:
+    """The reader has seen it; a second time changes nothing. Raises NoticeNotFound."""
+    found = await session.scalar(
+        update(Notice)
+        .where(Notice.id == notice_id, Notice.user_id == user_id, Notice.channel == "in_app")
+        .values(state="read", read_at=func.coalesce(Notice.read_at, now))
+        .returning(Notice.id)
+    )
+    if found is None:
+        raise NoticeNotFound()
+
+
+async def set_contact(
+    session: AsyncSession, user_id: UUID, stated: ContactIn, vault: ContactVault, now: datetime
+) -> None:
+    """Where the user wants to be told from now on. Raises NoSuchAddress."""
+    sealed = vault.seal(checked(Channel(stated.channel), stated.address))
+    values = {"sealed": sealed, "language": stated.language, "changed_at": now}
+    await session.execute(
+        insert(Contact)
+        .values(user_id=user_id, channel=stated.channel, **values)
+        .on_conflict_do_update(index_elements=["user_id", "channel"], set_=values)
+    )
+
+
+async def drop_contact(session: AsyncSession, user_id: UUID, channel: Channel) -> None:
+    """No more by this channel; what is on its way there is not sent."""
+    parameters = {"user": user_id, "channel": channel.value}
+    await session.execute(
+        text("delete from contact where user_id = :user and channel = :channel"), parameters
+    )
+    await session.execute(
+        text(
+            "update notice set state = 'failed', failure = 'contact withdrawn', try_again_at = null"
+            " where user_id = :user and channel = :channel and state = 'queued'"
+        ),
+        parameters,
+    )
+
+
+async def contacts_of(session: AsyncSession, user_id: UUID, vault: ContactVault) -> list[ContactOut]:
+    """Where the user is told, masked."""
+    return [
+        ContactOut(
+            channel=Channel(row.channel), address=_masked(vault.open(row.sealed)), language=row.language
+        )
+        for row in await _contacts(session, user_id)
+    ]
+
+
+def _masked(address: str) -> str:
+    name, at, domain = address.partition("@")
+    return f"{name[:1]}***{at}{domain}" if at else f"{name[:3]}****{name[-4:]}"
