@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a request said again after a lost answer gets the first answer, and nothing is done twice.
+"""`Idempotency-Key`: a request said again after a lost answer gets the first answer; nothing is done twice.
 
-The answer is kept in the transaction of the deed: the two stand or fall together. What was refused is not kept,
-so a request that is put right may use its key again.
+The answer is kept in the transaction of the deed: the two stand or fall together. What was refused is not
+kept, so a request that is put right may use its key again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class KeyReused(Problem):
 
 
 class IdempotentAnswer(Base):
-    """The first answer by caller, route and key; null while its deed is in two transactions and between them."""
+    """The first answer by caller, route and key; null: a deed of two transactions stopped between them."""
 
     __tablename__ = "idempotent_answer"
     __table_args__ = (Index("ix_idempotent_answer_created_at", "created_at"),)

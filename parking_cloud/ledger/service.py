@@ -27,7 +27,8 @@ _BOOK = text(
     " select (select count(*) from movement), (select count(*) from entry)"
 )
 _OPEN_ACCOUNTS = text(
-    f"insert into ledger_account (kind, operator_id, name) select w.kind, w.operator_id, w.name from {_WANTED}"
+    "insert into ledger_account (kind, operator_id, name)"
+    f" select w.kind, w.operator_id, w.name from {_WANTED}"
     " on conflict do nothing"
 )
 _BOOK_THE_REST = text(
@@ -106,6 +107,6 @@ async def _already_booked(session: AsyncSession, kind: str, reference: str) -> d
 
 
 def _order(entry: tuple[Account, int]) -> tuple[str, str, str]:
-    """Accounts are opened in one order, so that two transactions that open the same do not block in a circle."""
+    """Accounts are opened in one order: two transactions that open the same do not block in a circle."""
     account = entry[0]
     return account.kind.value, str(account.operator_id or ""), account.name

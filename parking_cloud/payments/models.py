@@ -49,8 +49,8 @@ class Charge(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
     """Fen, as last assessed."""
     paid: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    """Fen: payments that succeeded, less refunds that were decided (done or not), less what a payer's bank took
-    back. Below zero where the bank took back what was refunded already."""
+    """Fen: payments that succeeded, less refunds that were decided (done or not), less what a payer's bank
+    took back. Below zero where the bank took back what was refunded already."""
     assessments: Mapped[int] = mapped_column(default=0, server_default="0")
     final_at: Mapped[datetime | None]
     """When the vehicle had left and the amount stood: the clock of arrears starts here."""
@@ -112,8 +112,8 @@ class Payment(Base):
     return_url: Mapped[str] = mapped_column(default="", server_default="")
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     look_again_at: Mapped[datetime | None]
-    """When the desk has to do with it again; None: there is nothing more to do. One that was given up here has
-    still to be given up at the provider."""
+    """When the desk has to do with it again; None: there is nothing more to do. One that was given up here
+    has still to be given up at the provider."""
     first_asked_at: Mapped[datetime | None]
     """When the provider was first asked to open it."""
     created_at: Mapped[datetime]
@@ -222,7 +222,7 @@ class StayToAssess(Base):
 
 
 class FacilityPaymentPolicy(Base):
-    """How a facility lets vehicles out, and the platform's share. One without a row has the city's defaults."""
+    """How a facility lets vehicles out, and the platform's share. Without a row: the city's defaults."""
 
     __tablename__ = "facility_payment_policy"
     __table_args__ = (
