@@ -23,6 +23,7 @@ from parking_cloud.accounts.vehicle_routes import route_handlers as vehicle_rout
 from parking_cloud.arrears.routes import route_handlers as arrears_routes
 from parking_cloud.console.health import route_handlers as health_routes
 from parking_cloud.console.routes import route_handlers as console_routes
+from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.gates.routes import route_handlers as gate_routes
 from parking_cloud.guidance.routes import route_handlers as guidance_routes
@@ -157,6 +158,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *settlement_routes,
             *invoice_routes,
             *driver_routes,
+            *pay_pages,
             *console_routes,
             *health_routes,
             *asset_routers(),

@@ -21,6 +21,8 @@ PUBLIC = {
     "/docs",
     "/health/live",
     "/health/ready",
+    "/pay",
+    "/pay/return",
     "/v1/auth/login",
     "/v1/facilities",
     "/v1/facilities/{facility:str}",

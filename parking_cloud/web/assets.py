@@ -23,6 +23,9 @@ _PACKAGES = {
     "swagger-ui": _WEB / "node_modules/swagger-ui-dist",
 }
 _OWN = {"driver": _ROOT / "driver/static", "console": _ROOT / "console/static"}
+_STRIPE_API = "https://api.stripe.com"
+_STRIPE_CONFIRMING = "https://hooks.stripe.com"
+"""Where a payer's bank asks whether it is them (3-D Secure)."""
 
 
 class AssetsMissing(RuntimeError):
@@ -75,9 +78,26 @@ def openapi_config() -> OpenAPIConfig:
 
 def page_headers(settings: Settings) -> dict[str, str]:
     """Headers of every page: only our own scripts run, and only our own origin is asked."""
+    return _headers(settings, "")
+
+
+def pay_page_headers(settings: Settings) -> dict[str, str]:
+    """Headers of the one page where the provider's card field, its script and frames, may run."""
+    if not settings.stripe_secret_key:
+        return page_headers(settings)
+    script = _origin(settings.stripe_script_url)
+    api = _origin(settings.stripe_api_url) if settings.stripe_api_url else _STRIPE_API
+    confirming = "" if settings.stripe_api_url else f" {_STRIPE_CONFIRMING}"
+    return _headers(
+        settings,
+        f" script-src 'self' {script}; frame-src {script}{confirming}; connect-src 'self' {api};",
+    )
+
+
+def _headers(settings: Settings, more: str) -> dict[str, str]:
     tiles = f" {_origin(settings.tile_url)}" if settings.tile_url else ""
     policy = (
-        f"default-src 'self'; img-src 'self' data:{tiles}; style-src 'self' 'unsafe-inline';"
+        f"default-src 'self';{more} img-src 'self' data:{tiles}; style-src 'self' 'unsafe-inline';"
         " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
     return {

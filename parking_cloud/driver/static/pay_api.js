@@ -1,0 +1,59 @@
+// What the pay page asks of the platform, and how its refusals are put into words.
+
+export class Refused extends Error {
+  constructor(status, problem, wait) {
+    super(problem.title ?? String(status));
+    this.status = status;
+    this.problem = problem;
+    this.slug = (problem.type ?? "").split(":").at(-1);
+    this.wait = wait;
+  }
+}
+
+export class Offline extends Error {}
+
+export class PayApi {
+  constructor(language) {
+    this.language = language;
+  }
+
+  offer(plate, place) {
+    return this.ask("POST", "/v1/pay/offers", place ? { plate, place } : { plate });
+  }
+
+  pay(token, method, returnUrl) {
+    return this.ask("POST", "/v1/pay/payments", { token, method, return_url: returnUrl });
+  }
+
+  look(payment) {
+    return this.ask("GET", `/v1/pay/payments/${encodeURIComponent(payment)}`);
+  }
+
+  async ask(method, path, body) {
+    const headers = { "Accept-Language": this.language };
+    if (body) headers["Content-Type"] = "application/json";
+    let answer;
+    try {
+      answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+    } catch {
+      throw new Offline();
+    }
+    const said = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Refused(answer.status, said, Number(answer.headers.get("Retry-After")) || 60);
+    return said;
+  }
+}
+
+export function refusalText(texts, error) {
+  if (error instanceof Offline) return texts.no_network;
+  if (!(error instanceof Refused)) return texts.away;
+  if (error.status === 429) return texts.too_many.replace("{n}", error.wait);
+  if (error.status >= 500 || !error.problem.title) return texts.away;
+  return [error.problem.title, error.problem.detail].filter(Boolean).join(document.documentElement.lang === "en" ? ". " : "。");
+}
+
+// Fen in, yuan out; whole numbers all the way.
+export function yuan(fen) {
+  const cents = String(fen % 100).padStart(2, "0");
+  return `¥${Math.floor(fen / 100).toLocaleString("en-US")}.${cents}`;
+}
