@@ -22,6 +22,7 @@ from parking_cloud.accounts.routes import route_handlers as account_routes
 from parking_cloud.accounts.vehicle_routes import route_handlers as vehicle_routes
 from parking_cloud.arrears.routes import route_handlers as arrears_routes
 from parking_cloud.console.health import route_handlers as health_routes
+from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
@@ -161,6 +162,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *pay_pages,
             *console_routes,
             *health_routes,
+            *console_place_routes,
             *asset_routers(),
         ],
         dependencies={

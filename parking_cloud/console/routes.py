@@ -26,6 +26,7 @@ from parking_cloud.console.health import MAY_SEE
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service as occupancy
+from parking_cloud.payments.place_routes import MAY_MAKE
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.kinds import KIND_NAMES
 from sensor_gateway.observation import DEAD_LETTER_STREAM
@@ -59,6 +60,7 @@ async def overview(
             "kinds": KIND_NAMES["zh-CN"],
             "as_of": clock.now(),
             "sees_health": request.user.role in MAY_SEE,
+            "makes_places": request.user.role in MAY_MAKE,
         },
         headers=page_headers(settings),
     )
