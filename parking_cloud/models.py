@@ -11,6 +11,7 @@ from parking_cloud.notices import models as notices
 from parking_cloud.occupancy import battery_flags, counting, heard
 from parking_cloud.occupancy import models as occupancy
 from parking_cloud.operations import models as operations
+from parking_cloud.payments import mandate_models as mandates
 from parking_cloud.payments import models as payments
 from parking_cloud.registry import models as registry
 from parking_cloud.stays import models as stays
@@ -26,6 +27,7 @@ __all__ = [
     "heard",
     "idempotency",
     "ledger",
+    "mandates",
     "metadata",
     "notices",
     "occupancy",

@@ -23,6 +23,40 @@ UP: list[str] = [
     )
     """,
     """
+    CREATE TABLE mandate (
+        id UUID NOT NULL,
+        user_id UUID NOT NULL,
+        provider TEXT NOT NULL,
+        method TEXT NOT NULL,
+        state TEXT NOT NULL,
+        ceiling_stay BIGINT NOT NULL,
+        ceiling_day BIGINT NOT NULL,
+        saving_id TEXT DEFAULT '' NOT NULL,
+        saved_method TEXT DEFAULT '' NOT NULL,
+        action JSONB,
+        return_url TEXT DEFAULT '' NOT NULL,
+        failure TEXT DEFAULT '' NOT NULL,
+        attempts INTEGER DEFAULT '0' NOT NULL,
+        look_again_at timestamptz,
+        asked_at timestamptz NOT NULL,
+        active_from timestamptz,
+        changed_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_mandate PRIMARY KEY (id),
+        CONSTRAINT ck_mandate_state CHECK (state in ('asked', 'active', 'paused', 'stopped',
+            'failed')),
+        CONSTRAINT ck_mandate_ceiling_stay CHECK (ceiling_stay between 1 and 20000),
+        CONSTRAINT ck_mandate_ceiling_day CHECK (ceiling_day between ceiling_stay and 50000),
+        CONSTRAINT ck_mandate_method CHECK (state not in ('active', 'paused') or (saved_method <> ''
+            and active_from is not null)),
+        CONSTRAINT fk_mandate_user_id FOREIGN KEY(user_id) REFERENCES user_account (id)
+    )
+    """,
+    "CREATE INDEX ix_mandate_look_again ON mandate (look_again_at) WHERE look_again_at is not null",
+    """
+    CREATE UNIQUE INDEX uq_mandate_of_driver ON mandate (user_id) WHERE state in ('asked', 'active',
+        'paused')
+    """,
+    """
     CREATE TABLE notice (
         id UUID NOT NULL,
         dedupe_key TEXT NOT NULL,
@@ -91,10 +125,80 @@ UP: list[str] = [
     CREATE UNIQUE INDEX uq_vehicle_binding_holder ON vehicle_binding (plate_hash) WHERE state =
         'verified'
     """,
+    """
+    CREATE TABLE permit_product (
+        id UUID NOT NULL,
+        facility_id UUID NOT NULL,
+        operator_wide BOOLEAN DEFAULT 'false' NOT NULL,
+        name JSONB NOT NULL,
+        vehicle_class TEXT NOT NULL,
+        months INTEGER NOT NULL,
+        price BIGINT NOT NULL,
+        refund TEXT NOT NULL,
+        created_at timestamptz DEFAULT now() NOT NULL,
+        ended_at timestamptz,
+        CONSTRAINT pk_permit_product PRIMARY KEY (id),
+        CONSTRAINT ck_permit_product_months CHECK (months between 1 and 24),
+        CONSTRAINT ck_permit_product_price CHECK (price > 0),
+        CONSTRAINT ck_permit_product_refund CHECK (refund in ('none', 'by_day')),
+        CONSTRAINT ck_permit_product_vehicle_class CHECK (vehicle_class in ('small', 'large',
+            'new_energy', 'new_energy_large', 'motorcycle')),
+        CONSTRAINT fk_permit_product_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
+    )
+    """,
+    "CREATE INDEX ix_permit_product_facility_id ON permit_product (facility_id) WHERE ended_at is null",
+    """
+    CREATE TABLE mandate_taking (
+        charge_id UUID NOT NULL,
+        assessment INTEGER NOT NULL,
+        mandate_id UUID NOT NULL,
+        verdict TEXT NOT NULL,
+        payment_id UUID,
+        at timestamptz NOT NULL,
+        CONSTRAINT pk_mandate_taking PRIMARY KEY (charge_id, assessment),
+        CONSTRAINT ck_mandate_taking_verdict CHECK (verdict in ('take', 'not_due', 'not_active',
+            'earlier', 'unusual', 'above_stay', 'above_day')),
+        CONSTRAINT ck_mandate_taking_payment CHECK ((verdict = 'take') = (payment_id is not null)),
+        CONSTRAINT fk_mandate_taking_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id),
+        CONSTRAINT fk_mandate_taking_mandate_id FOREIGN KEY(mandate_id) REFERENCES mandate (id),
+        CONSTRAINT fk_mandate_taking_payment_id FOREIGN KEY(payment_id) REFERENCES payment (id)
+    )
+    """,
+    """
+    CREATE TABLE permit_purchase (
+        id UUID NOT NULL,
+        product_id UUID NOT NULL,
+        user_id UUID NOT NULL,
+        plate_hash BYTEA NOT NULL,
+        plate_sealed BYTEA NOT NULL,
+        starts_on DATE NOT NULL,
+        ends_on DATE NOT NULL,
+        charge_id UUID NOT NULL,
+        permit_id UUID,
+        state TEXT NOT NULL,
+        asked_at timestamptz NOT NULL,
+        CONSTRAINT pk_permit_purchase PRIMARY KEY (id),
+        CONSTRAINT ck_permit_purchase_state CHECK (state in ('unpaid', 'granted', 'given_back',
+            'lapsed')),
+        CONSTRAINT ck_permit_purchase_days CHECK (ends_on > starts_on),
+        CONSTRAINT ck_permit_purchase_permit CHECK ((state in ('granted', 'given_back')) =
+            (permit_id is not null)),
+        CONSTRAINT fk_permit_purchase_product_id FOREIGN KEY(product_id) REFERENCES permit_product
+            (id),
+        CONSTRAINT fk_permit_purchase_user_id FOREIGN KEY(user_id) REFERENCES user_account (id),
+        CONSTRAINT uq_permit_purchase_charge_id UNIQUE (charge_id),
+        CONSTRAINT fk_permit_purchase_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id)
+    )
+    """,
+    "CREATE INDEX ix_permit_purchase_unpaid ON permit_purchase (asked_at) WHERE state = 'unpaid'",
+    "CREATE INDEX ix_permit_purchase_user_id ON permit_purchase (user_id)",
 ]
 
 DOWN: list[str] = [
-    "DROP TABLE vehicle_binding, notice, contact",
+    """
+    DROP TABLE permit_purchase, mandate_taking, permit_product, vehicle_binding, notice,
+    mandate, contact
+    """,
 ]
 
 
