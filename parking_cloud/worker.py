@@ -25,6 +25,7 @@ from parking_cloud.gates import events as gate_events
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all
 from parking_cloud.kernel import outbox
+from parking_cloud.kernel.clock import SystemClock
 from parking_cloud.kernel.contacts import ContactVault
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
 from parking_cloud.kernel.logs import configure_logging
@@ -48,6 +49,7 @@ from parking_cloud.operations.jobs import judge_devices, judge_silence
 from parking_cloud.operations.sources import Received, SourceEar, judge_sources
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
+from parking_cloud.stays import listening as stays
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
@@ -122,6 +124,7 @@ class Worker:
         self._clocks = ClockWatch()
         self._ear = SourceEar()
         self._wake_relay = asyncio.Event()
+        self._handlers = OUTBOX_HANDLERS | stays.handlers(SystemClock())
         self._projectors: list[StreamProjector[Any]] = [
             StreamProjector(projection, shard, sessions, redis, self._name)
             for projection in (self._observations(), self._records())
@@ -236,7 +239,7 @@ class Worker:
         passed_on = outbox.MOST_AT_ONCE
         while passed_on == outbox.MOST_AT_ONCE:
             async with transaction(self._sessions) as session:
-                passed_on = await outbox.relay(session, self._redis, OUTBOX_HANDLERS)
+                passed_on = await outbox.relay(session, self._redis, self._handlers)
 
     async def _send_notices(self) -> None:
         """Hand notices to the carriers that there are; without one they wait."""

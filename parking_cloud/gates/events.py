@@ -15,6 +15,11 @@ from parking_cloud.kernel.outbox import OutboxMessage
 from parking_cloud.occupancy import counting
 from parking_cloud.occupancy.projector import announce
 
+PASSAGES_CHANGED = "gates.passages_changed"
+"""Outbox topic, key: the facility's id. Payload {"changed": [[event id, plate before, plate now, since]]}:
+passages that are new or stand otherwise than before. Plates are hashes as hex, null where there is none;
+`since` is the earliest time concerned."""
+
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 

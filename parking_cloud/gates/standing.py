@@ -11,12 +11,16 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.gates.events import PASSAGES_CHANGED
 from parking_cloud.gates.models import GatePassage, SightingStanding
 from parking_cloud.gates.rules import Change, Plate, Standing, corrected
+from parking_cloud.kernel import outbox
 from sensor_gateway.records import Corrects
 
 Name = tuple[str, str]
 """A source, and the id it gave its record."""
+Changed = tuple[str, str | None, str | None, str]
+"""See events.PASSAGES_CHANGED."""
 
 
 async def restate_passages(session: AsyncSession, touched: Collection[Name]) -> dict[UUID, datetime]:
@@ -29,7 +33,9 @@ async def restate_passages(session: AsyncSession, touched: Collection[Name]) -> 
     names = _names(touched)
     events = await session.execute(
         text(
-            f"select e.*, p.occurred_at as stood_at from {_NAMED} join gate_event e using (source, record_id)"
+            "select e.*, p.occurred_at as stood_at, p.direction as stood_direction, p.voided as stood_void,"
+            " p.plate_hash as stood_hash, p.plate_color as stood_color, p.corrections as stood_corrections"
+            f" from {_NAMED} join gate_event e using (source, record_id)"
             " left join gate_passage p on p.event_id = e.id"
         ),
         names,
@@ -37,11 +43,15 @@ async def restate_passages(session: AsyncSession, touched: Collection[Name]) -> 
     changes = await _changes(session, Corrects.GATE_EVENT, names)
     rows = []
     since: dict[UUID, datetime] = {}
+    told: dict[UUID, list[Changed]] = {}
     for e in events:
         said = Standing(e.direction, e.occurred_at, _plate(e), e.plate_color)
         passage = corrected(said, changes.get((e.source, e.record_id), []))
         earliest = min(passage.at, e.stood_at or passage.at)
         since[e.facility_id] = min(since.get(e.facility_id, earliest), earliest)
+        if _differs(e, passage):
+            before, now = _hex(e.stood_hash), _hex(passage.plate[0] if passage.plate else None)
+            told.setdefault(e.facility_id, []).append((str(e.id), before, now, earliest.isoformat()))
         rows.append(
             {
                 "event_id": e.id,
@@ -52,7 +62,20 @@ async def restate_passages(session: AsyncSession, touched: Collection[Name]) -> 
             }
         )
     await _write(session, GatePassage, "event_id", rows)
+    messages: list[tuple[str, dict[str, Any]]] = [(str(f), {"changed": c}) for f, c in told.items()]
+    await outbox.add_many(session, PASSAGES_CHANGED, messages)
     return since
+
+
+def _differs(e: Any, passage: Standing) -> bool:
+    """Whether a passage is new, or stands otherwise than before."""
+    stood = (e.stood_at, e.stood_direction, e.stood_void, e.stood_color, e.stood_corrections)
+    now = (passage.at, passage.direction, passage.voided, passage.plate_color, passage.corrections)
+    return stood != now
+
+
+def _hex(plate_hash: bytes | None) -> str | None:
+    return None if plate_hash is None else bytes(plate_hash).hex()
 
 
 async def restate_sightings(session: AsyncSession, touched: Collection[Name]) -> None:

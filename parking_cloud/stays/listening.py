@@ -1,0 +1,45 @@
+"""What stays listen to: passages that came or changed, and plates to be worked out again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.gates.events import PASSAGES_CHANGED
+from parking_cloud.kernel.clock import Clock
+from parking_cloud.kernel.outbox import Handler, OutboxMessage
+from parking_cloud.stays.deriving import Why, restate
+from parking_cloud.stays.events import PLATES_TOUCHED
+
+
+def handlers(clock: Clock) -> dict[str, Handler]:
+    """The outbox handlers of stays."""
+
+    async def passages_changed(session: AsyncSession, _: Redis, messages: Sequence[OutboxMessage]) -> None:
+        plates: dict[bytes, datetime] = {}
+        unread: set[UUID] = set()
+        for message in messages:
+            for event, before, now, since in message.payload["changed"]:
+                _touch(plates, [plate for plate in (before, now) if plate], since)
+                if before is None or now is None:
+                    unread.add(UUID(event))
+        await restate(session, plates, Why(clock.now()), unread)
+
+    async def plates_touched(session: AsyncSession, _: Redis, messages: Sequence[OutboxMessage]) -> None:
+        plates: dict[bytes, datetime] = {}
+        for message in messages:
+            for plate, since in message.payload["plates"]:
+                _touch(plates, [plate], since)
+        await restate(session, plates, Why(clock.now()))
+
+    return {PASSAGES_CHANGED: passages_changed, PLATES_TOUCHED: plates_touched}
+
+
+def _touch(plates: dict[bytes, datetime], hashes: Sequence[str], since: str) -> None:
+    at = datetime.fromisoformat(since)
+    for plate in map(bytes.fromhex, hashes):
+        plates[plate] = min(plates.get(plate, at), at)

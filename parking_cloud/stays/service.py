@@ -1,0 +1,64 @@
+"""Stays' verbs for other slices: what a stay is, which are open, which a vehicle had."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.registry.service import facility_labels
+from parking_cloud.stays.models import Stay
+from parking_cloud.stays.schemas import Situation, StayFacts, StayState
+from parking_cloud.tariffs.schemas import VehicleClass
+
+
+async def stay_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, StayFacts]:
+    """Those of `ids` that exist."""
+    rows = (await session.scalars(select(Stay).where(Stay.id.in_(ids)))).all()
+    return {facts.id: facts for facts in await _facts(session, rows)}
+
+
+async def open_stays(
+    session: AsyncSession, plate_hash: bytes, facility_id: UUID | None = None
+) -> list[StayFacts]:
+    """Where this vehicle is, newest first; at one facility where it is given."""
+    query = select(Stay).where(Stay.plate_hash == plate_hash, Stay.state == StayState.OPEN.value)
+    if facility_id is not None:
+        query = query.where(Stay.facility_id == facility_id)
+    rows = (await session.scalars(query.order_by(Stay.entered_at.desc(), Stay.id.desc()))).all()
+    return await _facts(session, rows)
+
+
+async def stays_of_plates(
+    session: AsyncSession, hashes: Collection[bytes], before: datetime | None, limit: int
+) -> list[StayFacts]:
+    """The stays of these vehicles that began before `before`, newest first; void ones are left out."""
+    query = select(Stay).where(Stay.plate_hash.in_(hashes), Stay.state != StayState.VOID.value)
+    if before is not None:
+        query = query.where(Stay.entered_at < before)
+    newest = query.order_by(Stay.entered_at.desc(), Stay.id.desc()).limit(limit)
+    return await _facts(session, (await session.scalars(newest)).all())
+
+
+async def _facts(session: AsyncSession, rows: Sequence[Stay]) -> list[StayFacts]:
+    places = await facility_labels(session, {row.facility_id for row in rows}) if rows else {}
+    return [
+        StayFacts(
+            id=row.id,
+            facility_id=row.facility_id,
+            operator_id=places[row.facility_id].operator_id,
+            space_id=row.space_id,
+            plate_hash=row.plate_hash,
+            vehicle_class=VehicleClass(row.vehicle_class),
+            state=StayState(row.state),
+            entered_at=row.entered_at,
+            exited_at=row.exited_at,
+            charging_minutes=row.charging_minutes,
+            situations=[Situation(s) for s in row.situations],
+            version=row.version,
+        )
+        for row in rows
+    ]
