@@ -15,6 +15,7 @@ from parking_cloud.payments import mandate_models as mandates
 from parking_cloud.payments import models as payments
 from parking_cloud.registry import models as registry
 from parking_cloud.stays import models as stays
+from parking_cloud.tariffs import models as tariffs
 
 metadata = Base.metadata
 
@@ -36,4 +37,5 @@ __all__ = [
     "payments",
     "registry",
     "stays",
+    "tariffs",
 ]

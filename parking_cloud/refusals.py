@@ -20,6 +20,7 @@ from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, OperationalError
 
+from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.problems import (
     MEDIA_TYPE,
     BodyTooLarge,
@@ -41,6 +42,19 @@ class MethodNotAllowed(Problem):
     status = 405
     title = {"zh-CN": "不支持这种请求方式", "en": "This method is not supported here"}
     detail = {"zh-CN": "请查看接口文档 /docs。", "en": "See the API documentation at /docs."}
+
+
+class HolidaysUnknown(Problem):
+    slug = "holidays-unknown"
+    status = 503
+    title = {
+        "zh-CN": "尚不知道 {year} 年的节假日安排",
+        "en": "The public holidays of {year} are not known yet",
+    }
+    detail = {
+        "zh-CN": "国务院办公厅发布通知并更新日历后才能计算。",
+        "en": "This can be worked out once the yearly notice is out and the calendar is updated.",
+    }
 
 
 def on_problem(request: AnyRequest, problem: Problem) -> Response[bytes]:
@@ -75,6 +89,12 @@ def on_unavailable(request: AnyRequest, error: Exception) -> Response[bytes]:
     return on_problem(request, Unavailable())
 
 
+def on_unknown_year(request: AnyRequest, error: UnknownHolidayYear) -> Response[bytes]:
+    """What hangs on holidays that nobody knows is not guessed."""
+    log.error("holidays are not known", path=request.url.path, year=error.year)
+    return on_problem(request, HolidaysUnknown(year=error.year))
+
+
 def on_anything_else(request: AnyRequest, error: Exception) -> Response[bytes]:
     """A fault of ours: logged whole, told without its insides."""
     log.error("unhandled error", path=request.url.path, exc_info=error)
@@ -107,5 +127,6 @@ exception_handlers: dict[int | type[Exception], Any] = {
     DataError: on_unstorable,
     OperationalError: on_unavailable,
     RedisError: on_unavailable,
+    UnknownHolidayYear: on_unknown_year,
     Exception: on_anything_else,
 }

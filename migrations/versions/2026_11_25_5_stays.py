@@ -43,7 +43,7 @@ UP: list[str] = [
         CONSTRAINT ck_stay_ended_by CHECK (ended_by in ('gate', 'space', 'driver', 'attendant', 'tow',
             'next_entry', 'count', 'correction', 'operator')),
         CONSTRAINT ck_stay_vehicle_class CHECK (vehicle_class in ('small', 'large', 'new_energy',
-            'new_energy_large', 'motorcycle')),
+            'new_energy_large', 'motorcycle', 'exempt')),
         CONSTRAINT ck_stay_situations CHECK (situations <@ array['missed_entry', 'missed_exit',
             'plate_misread', 'plate_unsure', 'no_plate', 'two_at_once', 'towed', 'vehicle_swap',
             'too_long', 'too_dear', 'count_says_left', 'space_says_left', 'corrected']::text[]),

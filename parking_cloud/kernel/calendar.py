@@ -21,6 +21,32 @@ class DayKind(StrEnum):
     """A Saturday or Sunday worked by the yearly notice (调休)."""
 
 
+class Festival(StrEnum):
+    """The statutory holidays by name, with the days off around them."""
+
+    NEW_YEAR = "new_year"
+    SPRING_FESTIVAL = "spring_festival"
+    TOMB_SWEEPING = "tomb_sweeping"
+    LABOUR_DAY = "labour_day"
+    DRAGON_BOAT = "dragon_boat"
+    MID_AUTUMN = "mid_autumn"
+    NATIONAL_DAY = "national_day"
+    VICTORY_DAY = "victory_day"
+    """3 September 2015."""
+
+
+_FESTIVALS = {
+    chinese_calendar.Holiday.new_years_day.value: Festival.NEW_YEAR,
+    chinese_calendar.Holiday.spring_festival.value: Festival.SPRING_FESTIVAL,
+    chinese_calendar.Holiday.tomb_sweeping_day.value: Festival.TOMB_SWEEPING,
+    chinese_calendar.Holiday.labour_day.value: Festival.LABOUR_DAY,
+    chinese_calendar.Holiday.dragon_boat_festival.value: Festival.DRAGON_BOAT,
+    chinese_calendar.Holiday.mid_autumn_festival.value: Festival.MID_AUTUMN,
+    chinese_calendar.Holiday.national_day.value: Festival.NATIONAL_DAY,
+    chinese_calendar.Holiday.anti_fascist_70th_day.value: Festival.VICTORY_DAY,
+}
+
+
 class UnknownHolidayYear(ValueError):
     """The holidays of this year are not known yet; update the `chinesecalendar` package."""
 
@@ -31,14 +57,25 @@ class UnknownHolidayYear(ValueError):
 
 def day_kind(day: date) -> DayKind:
     """What kind of day it is. Raises UnknownHolidayYear."""
-    try:
-        off, holiday = chinese_calendar.get_holiday_detail(day)
-    except NotImplementedError as error:
-        raise UnknownHolidayYear(day.year) from error
+    off, holiday = _detail(day)
     weekend = day.weekday() >= 5
     if not off:
         return DayKind.ADJUSTED_WORKDAY if weekend else DayKind.WORKDAY
     return DayKind.STATUTORY_HOLIDAY if holiday is not None else DayKind.WEEKEND
+
+
+def festival(day: date) -> Festival | None:
+    """Which statutory holiday gives this day off; None on all other days. Raises UnknownHolidayYear."""
+    off, holiday = _detail(day)
+    return _FESTIVALS[holiday] if off and holiday is not None else None
+
+
+def _detail(day: date) -> tuple[bool, str | None]:
+    try:
+        off, holiday = chinese_calendar.get_holiday_detail(day)
+    except NotImplementedError as error:
+        raise UnknownHolidayYear(day.year) from error
+    return off, holiday
 
 
 def is_working_day(day: date) -> bool:

@@ -209,6 +209,19 @@ async def facility_labels(session: AsyncSession, facility_ids: Collection[UUID])
     return {row.id: FacilityLabel(*row) for row in rows}
 
 
+async def facility_label(session: AsyncSession, id_or_code: str) -> FacilityLabel | None:
+    """A facility by id or code; None where there is none."""
+    try:
+        named = Facility.id == UUID(id_or_code)
+    except ValueError:
+        named = Facility.code == id_or_code
+    row = await session.execute(
+        select(Facility.id, Facility.code, Facility.name, Facility.name_en, Facility.operator_id).where(named)
+    )
+    found = row.one_or_none()
+    return None if found is None else FacilityLabel(*found)
+
+
 async def all_facilities(session: AsyncSession) -> list[UUID]:
     """The ids of all facilities."""
     return list(await session.scalars(select(Facility.id)))

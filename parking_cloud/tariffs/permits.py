@@ -1,0 +1,105 @@
+"""Permits: granted, revoked, looked up; by the plate's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.kernel.ids import new_id
+from parking_cloud.tariffs.models import PermitRow
+from parking_cloud.tariffs.problems import PermitNotFound
+from parking_cloud.tariffs.rules import Permit
+from parking_cloud.tariffs.schemas import PermitFacts, PermitKind
+
+
+async def grant_permit(
+    session: AsyncSession,
+    *,
+    plate_hash: bytes,
+    plate_sealed: bytes,
+    kind: PermitKind,
+    valid_from: datetime,
+    valid_until: datetime | None,
+    source: str,
+    facility_id: UUID | None = None,
+    operator_id: UUID | None = None,
+    permit_id: UUID | None = None,
+) -> UUID:
+    """Grant a permit at a facility or at all of an operator's; the same `permit_id` again does nothing.
+
+    `source`: by what, such as `charge <id>`. Only a free list may hold in the whole city. Staff's grants are
+    audited by who calls this. The stays' prices follow at once, those of stays under way too.
+    """
+    id_ = permit_id or new_id()
+    await session.execute(
+        insert(PermitRow)
+        .values(
+            id=id_,
+            plate_hash=plate_hash,
+            plate_sealed=plate_sealed,
+            facility_id=facility_id,
+            operator_id=operator_id,
+            kind=kind.value,
+            valid_from=valid_from,
+            valid_until=valid_until,
+            source=source,
+        )
+        .on_conflict_do_nothing(index_elements=["id"])
+    )
+    return id_
+
+
+async def revoke_permit(session: AsyncSession, permit_id: UUID, at: datetime) -> PermitFacts:
+    """It holds no longer from then on; a permit revoked before stays as it is. Raises PermitNotFound."""
+    row = await session.get(PermitRow, permit_id, with_for_update=True)
+    if row is None:
+        raise PermitNotFound()
+    if row.revoked_at is None:
+        row.revoked_at = at
+        await session.flush()
+    return _facts(row)
+
+
+async def permits_of(session: AsyncSession, plate_hash: bytes) -> list[PermitFacts]:
+    """All permits that a plate ever had, newest first."""
+    rows = await session.scalars(
+        select(PermitRow)
+        .where(PermitRow.plate_hash == plate_hash)
+        .order_by(PermitRow.valid_from.desc(), PermitRow.id)
+    )
+    return [_facts(row) for row in rows]
+
+
+def joined(permits: Sequence[Permit]) -> list[Permit]:
+    """Permits, ordered by kind and begin, with those of one kind that follow on each other as one."""
+    merged: list[Permit] = []
+    for permit in permits:
+        last = merged[-1] if merged else None
+        if last is None or last.kind is not permit.kind or _ends_before(last, permit.valid_from):
+            merged.append(permit)
+        elif last.valid_until is not None:
+            until = None if permit.valid_until is None else max(last.valid_until, permit.valid_until)
+            merged[-1] = last._replace(valid_until=until)
+    return merged
+
+
+def _ends_before(permit: Permit, moment: datetime) -> bool:
+    return permit.valid_until is not None and permit.valid_until < moment
+
+
+def _facts(row: PermitRow) -> PermitFacts:
+    return PermitFacts(
+        id=row.id,
+        kind=PermitKind(row.kind),
+        facility_id=row.facility_id,
+        operator_id=row.operator_id,
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
+        revoked_at=row.revoked_at,
+        source=row.source,
+    )
