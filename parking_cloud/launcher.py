@@ -24,6 +24,7 @@ import msgspec
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.demo.load import SCOPES
+from parking_cloud.devprovider import DevProvider, ProviderKeys, make_keys
 from parking_cloud.devstack import (
     DevstackError,
     Progress,
@@ -57,6 +58,7 @@ class Platform:
         self._api_port = api_port
         self._progress = progress
         self._environment: dict[str, str] = {}
+        self._provider: DevProvider | None = None
         self._commands: dict[str, list[str]] = {}
         self._processes: dict[str, Server] = {}
         self.running: dict[str, Any] = {}
@@ -73,6 +75,8 @@ class Platform:
                     self.spawn(name)
             self._wait_ready("api", f"{self.running['api_url']}/health/ready")
             self._wait_ready("gateway", f"{self.running['intake_url']}/health/ready")
+            if self._provider is not None:
+                self._wait_ready("provider", f"{self._provider.url}/health")
             write_private(self.home / "running.json", msgspec.json.format(msgspec.json.encode(self.running)))
             if self._simulate:
                 self.spawn("simulator")
@@ -88,7 +92,7 @@ class Platform:
         self.stack.stop()
 
     def process(self, name: str) -> Server:
-        """A process of the platform: api, gateway, worker or simulator."""
+        """A process of the platform: api, gateway, worker, provider or simulator."""
         logs = self.home / "logs"
         logs.mkdir(exist_ok=True)
         return self._processes.setdefault(name, Server(name, logs))
@@ -97,7 +101,10 @@ class Platform:
         """Start one process."""
         server = self.process(name)
         server.stop()
-        server.start(self._commands[name], environment=self._environment)
+        environment = self._environment
+        if name == "provider" and self._provider is not None:
+            environment = environment | self._provider.environment
+        server.start(self._commands[name], environment=environment)
 
     def kill(self, name: str) -> None:
         """kill -9."""
@@ -114,6 +121,7 @@ class Platform:
     def _prepare(self) -> None:
         credentials = self._credentials()
         api_port = self._api_port or _preferred_port(8000)
+        api_url = f"http://127.0.0.1:{api_port}"
         intake_port, worker_port = free_port(), free_port()
         self._environment = os.environ | {
             "PARKING_DATABASE_URL": self.stack.database_url,
@@ -127,7 +135,9 @@ class Platform:
             "PARKING_WORKER_METRICS_PORT": str(worker_port),
             "PARKING_DEMO": "1",
             "PARKING_SECURE_COOKIES": "0",
+            "PARKING_PUBLIC_URL": os.environ.get("PARKING_PUBLIC_URL") or api_url,
         }
+        self._choose_provider(api_url, credentials)
         python = sys.executable
         api = ["-m", "uvicorn", "--factory", "parking_cloud.app:create_app", "--no-access-log"]
         api += ["--host", "127.0.0.1", "--port", str(api_port), "--log-level", "warning"]
@@ -139,6 +149,8 @@ class Platform:
             "gateway": [python, "-m", "sensor_gateway"],
             "worker": [python, "-m", "parking_cloud.worker"],
         }
+        if self._provider is not None:
+            self._commands["provider"] = self._provider.command
         if self._simulate:
             self._commands["simulator"] = [python, *cli, "simulate", "--home", str(self.home)]
         self._progress("bringing the database to the newest tables …")
@@ -146,7 +158,7 @@ class Platform:
         self._progress("loading the demo city …")
         self._run_once([python, *cli, "load-demo", "--credentials", str(self.home / "credentials.json")])
         self.running = {
-            "api_url": f"http://127.0.0.1:{api_port}",
+            "api_url": api_url,
             "intake_url": f"http://127.0.0.1:{intake_port}",
             "worker_metrics_url": f"http://127.0.0.1:{worker_port}/metrics",
             "mqtt_url": self.stack.mqtt_url,
@@ -154,6 +166,18 @@ class Platform:
             "redis_url": self.stack.redis_url,
             "api_keys": credentials["api_keys"],
             "logins": credentials["logins"],
+        }
+        if self._provider is not None:
+            self.running["provider_url"] = self._provider.url
+
+    def _choose_provider(self, api_url: str, credentials: dict[str, Any]) -> None:
+        """Where real keys are given, the local provider stays out of it."""
+        if os.environ.get("PARKING_STRIPE_SECRET_KEY"):
+            return
+        keys = msgspec.convert(credentials["provider"], ProviderKeys)
+        self._provider = DevProvider(self.home, keys, f"{api_url}/v1/pay/webhooks/stripe")
+        self._environment |= {
+            f"PARKING_{name.upper()}": value for name, value in self._provider.settings.items()
         }
 
     def _credentials(self) -> dict[str, Any]:
@@ -163,6 +187,7 @@ class Platform:
         made: dict[str, Any] = {
             "secret_key": secrets.token_urlsafe(48),
             "plate_key": secrets.token_hex(32),
+            "provider": msgspec.to_builtins(make_keys()),
             "api_keys": {source: secrets.token_urlsafe(24) for source in SCOPES},
             "logins": [
                 {"role": role.value, "username": role.value, "password": secrets.token_urlsafe(9)}

@@ -6,11 +6,13 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from parking_cloud.devprovider import DevProvider, make_keys
 from parking_cloud.devstack import Stack
 from parking_cloud.kernel.db import make_engine, make_sessions
 from parking_cloud.kernel.settings import Settings
@@ -54,8 +56,26 @@ def settings(stack: Stack) -> Settings:
         redis_url=stack.redis_url,
         mqtt_url=stack.mqtt_url,
         secret_key="a secret only for tests, long enough",
+        plate_key="5c" * 32,
         secure_cookies=False,
     )
+
+
+@pytest.fixture(scope="session")
+def local_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevProvider]:
+    """The local payment provider as a process of its own. It calls no webhook until it is told of one."""
+    provider = DevProvider(tmp_path_factory.mktemp("provider"), make_keys())
+    provider.start()
+    try:
+        yield provider
+    finally:
+        provider.stop()
+
+
+@pytest.fixture(scope="session")
+def paying_settings(settings: Settings, local_provider: DevProvider) -> Settings:
+    """Settings of a platform that pays by the local provider."""
+    return msgspec.structs.replace(settings, **local_provider.settings)
 
 
 @pytest.fixture
