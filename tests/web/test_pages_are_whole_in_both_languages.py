@@ -9,6 +9,7 @@ import pytest
 
 import parking_cloud
 from parking_cloud.console.health_texts import HEALTH_TEXTS
+from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.texts import TEXTS
@@ -26,7 +27,7 @@ LINKS_FOR_PEOPLE = ("https://uri.amap.com/",)
 NAMES = ("http://www.w3.org/2000/svg",)
 
 
-@pytest.mark.parametrize("texts", [TEXTS, PAY_TEXTS, PLACE_TEXTS, KIND_NAMES, HEALTH_TEXTS])
+@pytest.mark.parametrize("texts", [TEXTS, PAY_TEXTS, PLACE_TEXTS, PAYMENT_TEXTS, KIND_NAMES, HEALTH_TEXTS])
 def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) -> None:
     chinese, english = texts["zh-CN"], texts["en"]
     assert chinese.keys() == english.keys()
