@@ -78,14 +78,14 @@ async def payments_page(
     settings: Settings,
     clock: Clock,
     which: Annotated[Shown, Parameter(query="list")] = Shown.CHARGES,
-    state: str = "",
+    wanted: Annotated[str, Parameter(query="state")] = "",
     before: UUID | None = None,
     said: str = "",
     lang: str = "",
 ) -> Template:
     """The day's money, and what it is made of."""
     states = [str(s) for s in _STATES[which]]
-    chosen = state if state in states else ""
+    chosen = wanted if wanted in states else ""
     language, t = _words(request, lang)
     whose = operator_of(request.user)
     rows = await _listed(session, whose, which, chosen, before, t, language)

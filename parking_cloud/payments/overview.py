@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.clock import CITY_ZONE, city_time
 from parking_cloud.payments.provider import Method
 from parking_cloud.payments.schemas import ChargeState, PaymentState, RefundState
 
-Rows = list[RowMapping]
+Rows = list[dict[str, Any]]
 _WHOSE = "(cast(:operator as uuid) is null or c.operator_id = :operator)"
 
 
@@ -109,7 +109,7 @@ async def list_charges(
         " order by c.created_at desc, c.id desc limit :limit"
     )
     given = {"operator": operator_id, "state": state, "plate": plate_hash, "before": before, "limit": limit}
-    return list((await session.execute(text(query), given)).mappings())
+    return await _rows(session, query, given)
 
 
 async def list_payments(
@@ -133,7 +133,7 @@ async def list_payments(
         " group by p.id order by p.created_at desc, p.id desc limit :limit"
     )
     given = {"operator": operator_id, "state": state, "charge": charge_id, "before": before, "limit": limit}
-    return list((await session.execute(text(query), given)).mappings())
+    return await _rows(session, query, given)
 
 
 async def list_refunds(
@@ -158,4 +158,8 @@ async def list_refunds(
         " order by r.created_at desc, r.id desc limit :limit"
     )
     given = {"operator": operator_id, "state": state, "charge": charge_id, "before": before, "limit": limit}
-    return list((await session.execute(text(query), given)).mappings())
+    return await _rows(session, query, given)
+
+
+async def _rows(session: AsyncSession, query: str, given: dict[str, Any]) -> Rows:
+    return [dict(row) for row in (await session.execute(text(query), given)).mappings()]
