@@ -40,8 +40,12 @@ from parking_cloud.notices.routes import route_handlers as notice_routes
 from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
+from parking_cloud.payments.limits import Limiter
+from parking_cloud.payments.paying import Cashier
 from parking_cloud.payments.place_routes import route_handlers as pay_place_routes
+from parking_cloud.payments.providers import make_providers
 from parking_cloud.payments.routes import route_handlers as payment_routes
+from parking_cloud.payments.webhook_routes import route_handlers as pay_webhook_routes
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
 from parking_cloud.settlement.routes import route_handlers as settlement_routes
@@ -89,6 +93,14 @@ def provide_redis(state: State) -> Redis:
     return state.redis  # type: ignore[no-any-return]
 
 
+def provide_limiter(state: State) -> Limiter:
+    return state.limiter  # type: ignore[no-any-return]
+
+
+def provide_cashier(state: State) -> Cashier:
+    return state.cashier  # type: ignore[no-any-return]
+
+
 def provide_event_hub(state: State) -> EventHub:
     return state.event_hub  # type: ignore[no-any-return]
 
@@ -128,10 +140,15 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     app.state.reading = make_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
     app.state.redis = redis
     app.state.event_hub = EventHub(redis)
+    app.state.limiter = Limiter(redis)
+    app.state.providers = make_providers(settings)
+    app.state.cashier = Cashier(settings, app.state.sessions, redis, app.state.providers, app.state.clock)
     try:
         async with app.state.event_hub.running():
             yield
     finally:
+        for provider in app.state.providers.values():
+            await provider.close()
         await redis.aclose()
         await engine.dispose()
 
@@ -156,6 +173,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *stay_routes,
             *payment_routes,
             *pay_place_routes,
+            *pay_webhook_routes,
             *arrears_routes,
             *settlement_routes,
             *invoice_routes,
@@ -173,6 +191,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             "settings": Provide(provide_settings, sync_to_thread=False),
             "clock": Provide(provide_clock, sync_to_thread=False),
             "redis": Provide(provide_redis, sync_to_thread=False),
+            "limiter": Provide(provide_limiter, sync_to_thread=False),
+            "cashier": Provide(provide_cashier, sync_to_thread=False),
             "event_hub": Provide(provide_event_hub, sync_to_thread=False),
         },
         middleware=[IdentityMiddleware()],

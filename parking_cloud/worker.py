@@ -28,6 +28,7 @@ from parking_cloud.kernel import outbox
 from parking_cloud.kernel.clock import SystemClock
 from parking_cloud.kernel.contacts import ContactVault
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
+from parking_cloud.kernel.idempotency import forget_old
 from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.notices.desk import NoticeDesk
@@ -47,9 +48,13 @@ from parking_cloud.operations.events import (
 )
 from parking_cloud.operations.jobs import judge_devices, judge_silence
 from parking_cloud.operations.sources import Received, SourceEar, judge_sources
+from parking_cloud.payments.desk import Desk
+from parking_cloud.payments.events import note_stays
+from parking_cloud.payments.providers import make_providers
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.stays import listening as stays
+from parking_cloud.stays.events import STAY_CHANGED
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
@@ -64,6 +69,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("silence", 300, judge_silence),
     ("device health", 3600, judge_devices),
     ("sources", 60, judge_sources),
+    ("old answers", 3600, forget_old),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}
@@ -89,6 +95,7 @@ OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     FACILITY_COUNTED: gate_events.recount,
     DEVICE_FAULT: publish_faults,
     SOURCE_HEALTH: publish_source_health,
+    STAY_CHANGED: note_stays,
 }
 
 log = structlog.get_logger("worker")
@@ -178,6 +185,7 @@ class Worker:
             group.create_task(self._relay_outbox())
             group.create_task(self._upkeep())
             group.create_task(self._send_notices())
+            group.create_task(self._carry_out_payments())
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
             for name, every_s, job in [*JOBS, ("certainty", 20, sure)]:
@@ -253,6 +261,15 @@ class Worker:
                 await asyncio.sleep(_NOTICES_PAUSE_S)
         finally:
             await asyncio.gather(*(sender.close() for sender in senders.values()))
+
+    async def _carry_out_payments(self) -> None:
+        """Do at the payment providers what was decided here, and look at what is on its way."""
+        providers = make_providers(self._settings)
+        try:
+            await Desk(self._sessions, providers, SystemClock()).run()
+        finally:
+            for provider in providers.values():
+                await provider.close()
 
     async def _upkeep(self) -> None:
         while True:

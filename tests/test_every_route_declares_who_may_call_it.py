@@ -32,7 +32,12 @@ PUBLIC = {
     "/v1/geo/roads",
     "/v1/guidance/facilities",
     "/v1/occupancy/stream",
+    "/v1/pay/offers",
+    "/v1/pay/payments",
+    "/v1/pay/payments/{payment:str}",
+    "/v1/pay/payments/{payment:str}/qr.svg",
     "/v1/pay/places/{name:str}",
+    "/v1/pay/webhooks/{provider:str}",
 }
 
 

@@ -16,8 +16,9 @@ from parking_cloud.tariffs.schemas import VehicleClass
 
 
 async def stay_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, StayFacts]:
-    """Those of `ids` that exist."""
-    rows = (await session.scalars(select(Stay).where(Stay.id.in_(ids)))).all()
+    """Those of `ids` that exist, as they are now."""
+    query = select(Stay).where(Stay.id.in_(ids)).execution_options(populate_existing=True)
+    rows = (await session.scalars(query)).all()
     return {facts.id: facts for facts in await _facts(session, rows)}
 
 

@@ -1,0 +1,119 @@
+"""Pay by plate: who knows a plate learns an amount and a token. Never a place, a time or a history.
+
+A plate that is not known gets the same answer, of nothing, no sooner than one that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import msgspec
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.kernel.money import Fen
+from parking_cloud.kernel.problems import InvalidInput
+from parking_cloud.payments.limits import Limit, Limiter, TooManyTries
+from parking_cloud.payments.offers import Offer, charges_for, keep_offer, offer_for
+from parking_cloud.payments.places import PlaceNotFound, place_of
+from parking_cloud.payments.schemas import Via
+from parking_cloud.stays.service import open_stays
+from sensor_gateway.plates import NoPlate, parse_plate
+from sensor_gateway.sealing import PlateVault
+
+_MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
+_BY_ADDRESS = (("m", 30, _MINUTE), ("h", 300, _HOUR))
+"""Generous: mobile networks have many phones behind one address."""
+_BY_PLATE = (("m", 6, _MINUTE), ("h", 30, _HOUR))
+_BY_PLACE = 240
+"""A minute, at one code: more than vehicles can pass."""
+_MISSES_BY_ADDRESS = 60
+"""An hour: who types many plates at which nothing is owed is guessing."""
+_MISSES = 3000
+"""In ten minutes, from everywhere: past this, only who has scanned a code is answered."""
+_SLOWEST_S = 0.05
+"""No answer comes sooner: a plate that is not known is not told by its speed."""
+
+
+class OfferAsk(msgspec.Struct, frozen=True, kw_only=True):
+    plate: Annotated[str, msgspec.Meta(max_length=40)]
+    place: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    """The code that was scanned, if one was."""
+
+
+class OfferOut(msgspec.Struct, frozen=True, kw_only=True):
+    """`amount` in fen; the token redeems it for ten minutes."""
+
+    amount: Fen
+    token: str
+
+
+class PlateUnreadable(InvalidInput):
+    slug = "plate-unreadable"
+    title = {"zh-CN": "无法识别该车牌", "en": "This number plate cannot be read"}
+    detail = {"zh-CN": "请检查车牌号码。", "en": "Check the number plate."}
+
+
+async def offer_by_plate(
+    session: AsyncSession,
+    redis: Redis,
+    limiter: Limiter,
+    vault: PlateVault,
+    ask: OfferAsk,
+    *,
+    address: str,
+    secret_key: str,
+    now: datetime,
+) -> OfferOut:
+    """What a vehicle owes now: for its stay (at the scanned place, or wherever it is) and from before.
+
+    Raises PlateUnreadable, PlaceNotFound, TooManyTries.
+    """
+    began = time.monotonic()
+    try:
+        plate_hash = vault.lookup_hash(parse_plate(ask.plate))
+    except NoPlate as error:
+        raise PlateUnreadable() from error
+    asked_by = hmac.digest(secret_key.encode(), address.encode(), "sha256").hex()[:32]
+    await limiter.count(_limits(ask, plate_hash, asked_by), now)
+    offer = await _offer(session, ask, plate_hash, now)
+    if offer.amount == 0:
+        await _count_miss(limiter, ask, asked_by, now)
+    token = await keep_offer(redis, offer)
+    await asyncio.sleep(max(0.0, _SLOWEST_S - (time.monotonic() - began)))
+    return OfferOut(amount=Fen(offer.amount), token=token)
+
+
+async def _offer(session: AsyncSession, ask: OfferAsk, plate_hash: bytes, now: datetime) -> Offer:
+    facility_id = None
+    if ask.place:
+        place = await place_of(session, ask.place)
+        if place is None:
+            raise PlaceNotFound()
+        facility_id = place.facility_id
+    stays = await open_stays(session, plate_hash, facility_id)
+    charges = await charges_for(session, plate_hash, [stay.id for stay in stays])
+    return await offer_for(session, stays, charges, Via.SCAN if ask.place else Via.PLATE, now)
+
+
+def _limits(ask: OfferAsk, plate_hash: bytes, asked_by: str) -> list[Limit]:
+    limits = [Limit(f"address:{name}:{asked_by}", most, window) for name, most, window in _BY_ADDRESS]
+    limits += [Limit(f"plate:{name}:{plate_hash.hex()}", most, window) for name, most, window in _BY_PLATE]
+    if ask.place:
+        limits.append(Limit(f"place:{ask.place}", _BY_PLACE, _MINUTE))
+    return limits
+
+
+async def _count_miss(limiter: Limiter, ask: OfferAsk, asked_by: str, now: datetime) -> None:
+    """Guessing shows in many plates at which nothing is owed: from one address, or from many at once."""
+    await limiter.count([Limit(f"misses:{asked_by}", _MISSES_BY_ADDRESS, _HOUR)], now)
+    try:
+        await limiter.count([Limit("misses", _MISSES, 10 * _MINUTE)], now)
+    except TooManyTries:
+        if not ask.place:
+            raise

@@ -1,0 +1,102 @@
+"""How often one may ask: sliding windows in Redis, all of a question's in one round trip.
+
+While Redis is away each process counts by itself, more strictly: never is there no limit.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, cast
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from parking_cloud.kernel.problems import Problem
+
+_PREFIX = "parking:{pay-limit}:"
+"""In one slot of a Redis cluster, since one script reads them all."""
+_LOCAL_SHARE = 4
+_LOCAL_KEYS = 10_000
+
+_SCRIPT = """
+local now, id = tonumber(ARGV[1]), ARGV[2]
+for i, key in ipairs(KEYS) do
+  local most, window = tonumber(ARGV[1 + 2 * i]), tonumber(ARGV[2 + 2 * i])
+  redis.call('zremrangebyscore', key, '-inf', now - window)
+  if redis.call('zcard', key) >= most then
+    local oldest = redis.call('zrange', key, 0, 0, 'withscores')[2]
+    return math.max(1, math.ceil(tonumber(oldest) + window - now))
+  end
+end
+for i, key in ipairs(KEYS) do
+  redis.call('zadd', key, now, id)
+  redis.call('expire', key, math.ceil(tonumber(ARGV[2 + 2 * i])))
+end
+return 0
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class TooManyTries(Problem):
+    slug = "too-many-tries"
+    status = 429
+    title = {"zh-CN": "查询过于频繁", "en": "Too many tries"}
+    detail = {
+        "zh-CN": "请 {seconds} 秒后再试，或向现场管理员缴费。",
+        "en": "Try again in {seconds} seconds, or pay the attendant.",
+    }
+
+
+class Limit(NamedTuple):
+    """At most so many within a window, of what `key` names."""
+
+    key: str
+    most: int
+    window: timedelta
+
+
+class Limiter:
+    """One for each process."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(_SCRIPT)
+        self._local: OrderedDict[str, deque[float]] = OrderedDict()
+
+    async def count(self, limits: Sequence[Limit], now: datetime) -> None:
+        """Count one try against all of these, or against none. Raises TooManyTries."""
+        seconds = now.timestamp()
+        arguments: list[Any] = [seconds, secrets.token_hex(8)]
+        for limit in limits:
+            arguments += [limit.most, limit.window.total_seconds()]
+        try:
+            keys = [_PREFIX + limit.key for limit in limits]
+            wait = int(cast(int, await self._script(keys=keys, args=arguments)))
+        except RedisError:
+            log.warning("Redis is away: tries are counted in this process")
+            wait = self._count_here(limits, seconds)
+        if wait:
+            raise TooManyTries(seconds=wait)
+
+    def _count_here(self, limits: Sequence[Limit], now: float) -> int:
+        """Seconds to wait; 0: counted."""
+        counted = []
+        for limit in limits:
+            tries = self._local.setdefault(limit.key, deque())
+            self._local.move_to_end(limit.key)
+            window = limit.window.total_seconds()
+            while tries and tries[0] <= now - window:
+                tries.popleft()
+            if len(tries) >= max(limit.most // _LOCAL_SHARE, 1):
+                return max(1, int(tries[0] + window - now))
+            counted.append(tries)
+        for tries in counted:
+            tries.append(now)
+        while len(self._local) > _LOCAL_KEYS:
+            self._local.popitem(last=False)
+        return 0

@@ -1,0 +1,225 @@
+"""Money going back: decided with the charge, asked of the provider by the desk, done or failed as it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.kernel import outbox
+from parking_cloud.kernel.ids import new_id
+from parking_cloud.kernel.money import Fen
+from parking_cloud.ledger import service as ledger
+from parking_cloud.ledger.schemas import Account, AccountKind
+from parking_cloud.payments.events import PAYMENT_CHANGED
+from parking_cloud.payments.models import Charge, Chargeback, Payment, PaymentPart, Refund
+from parking_cloud.payments.provider import Method, ProviderRefund, ProviderState
+from parking_cloud.payments.rules import Paid, look_after, refunds_from, shares_of
+from parking_cloud.payments.schemas import RefundState
+
+CASH = "cash"
+"""The `provider` of what an attendant took."""
+
+
+async def paid_parts(session: AsyncSession, charge_id: UUID) -> list[Paid]:
+    """The payments of a charge that succeeded, each with what is left of its part to refund."""
+    rows = await session.execute(
+        text(
+            "select y.id, y.succeeded_at, p.amount - coalesce((select sum(r.amount) from refund r"
+            "  where r.payment_id = y.id and r.charge_id = p.charge_id), 0)::bigint"
+            " from payment_part p join payment y on y.id = p.payment_id"
+            " where p.charge_id = :charge and y.state = 'succeeded'"
+        ),
+        {"charge": charge_id},
+    )
+    paid = {row[0]: Paid(*row) for row in rows}
+    for payment_id, share in await _taken_back(session, charge_id, list(paid)):
+        paid[payment_id] = paid[payment_id]._replace(left=paid[payment_id].left - share)
+    return list(paid.values())
+
+
+async def _taken_back(
+    session: AsyncSession, charge_id: UUID, payment_ids: Sequence[UUID]
+) -> list[tuple[UUID, int]]:
+    """What banks have taken back of a charge, by payment."""
+    standing = select(Chargeback.payment_id, Chargeback.amount).where(
+        Chargeback.payment_id.in_(payment_ids), Chargeback.state != "won"
+    )
+    return [
+        (payment_id, shares_of(amount, await part_amounts(session, payment_id))[charge_id])
+        for payment_id, amount in (await session.execute(standing)).all()
+    ]
+
+
+async def part_amounts(session: AsyncSession, payment_id: UUID) -> dict[UUID, int]:
+    """A payment's parts, by charge."""
+    rows = await session.execute(
+        select(PaymentPart.charge_id, PaymentPart.amount).where(PaymentPart.payment_id == payment_id)
+    )
+    return {row.charge_id: row.amount for row in rows}
+
+
+async def pay_back(session: AsyncSession, charge: Charge, amount: int, why: str, now: datetime) -> None:
+    """Decide refunds of a charge that the caller has locked; `charge.paid` is the caller's to lower.
+
+    Cash is paid back by a person; all else by the desk.
+    """
+    shares = refunds_from(await paid_parts(session, charge.id), amount)
+    by_hand = set(
+        await session.scalars(select(Payment.id).where(Payment.id.in_(shares), Payment.provider == CASH))
+    )
+    for payment_id, share in shares.items():
+        refund = Refund(
+            id=new_id(),
+            payment_id=payment_id,
+            charge_id=charge.id,
+            amount=share,
+            why=why,
+            state=RefundState.DUE,
+            try_again_at=None if payment_id in by_hand else now,
+            created_at=now,
+        )
+        session.add(refund)
+        operator = charge.operator_id
+        await _post(session, "refund", refund, now, _drivers(operator), _refunds(operator))
+        await outbox.add(session, PAYMENT_CHANGED, str(payment_id), {})
+
+
+async def refund_seen(
+    session: AsyncSession, refund_id: UUID, said: ProviderRefund, now: datetime
+) -> RefundState:
+    """A refund is as the provider says it is now; said again, nothing changes."""
+    refund = await _locked(session, refund_id)
+    refund.provider_id = said.id
+    match said.state:
+        case ProviderState.SUCCEEDED:
+            await _done(session, refund, now)
+        case ProviderState.FAILED | ProviderState.CANCELLED:
+            await refund_failed(session, refund_id, said.failure or said.state, now)
+        case ProviderState.PENDING:
+            if refund.state == RefundState.SENT:
+                refund.try_again_at = now + look_after(now - refund.created_at)
+    await session.flush()
+    return RefundState(refund.state)
+
+
+async def refund_heard(session: AsyncSession, provider: str, said: ProviderRefund, now: datetime) -> bool:
+    """News of a refund, by its id there or by the key we gave it. False: it is none of ours."""
+    ours = Refund.provider_id == said.id
+    if (key := as_id(said.key)) is not None:
+        ours |= Refund.id == key
+    refund_id = await session.scalar(
+        select(Refund.id)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Payment.provider == provider, ours)
+    )
+    if refund_id is not None:
+        await refund_seen(session, refund_id, said, now)
+    return refund_id is not None
+
+
+def as_id(key: str) -> UUID | None:
+    """A key that a provider repeats; None where it is none of ours."""
+    try:
+        return UUID(key)
+    except ValueError:
+        return None
+
+
+async def refund_failed(session: AsyncSession, refund_id: UUID, failure: str, now: datetime) -> None:
+    """The provider will not pay it back, or could not after all: a person has to."""
+    refund = await _locked(session, refund_id)
+    if refund.failure:
+        return  # told before; a person may have paid it back since
+    if refund.state == RefundState.DONE:
+        # The money has come back to the provider's account, and is owed to the driver again.
+        payment, operator = await _of(session, refund)
+        await _post(session, "refund_failed", refund, now, _held_by(payment, operator), _refunds(operator))
+    refund.state, refund.failure = RefundState.FAILED, failure
+    refund.done_at = refund.try_again_at = None
+    await outbox.add(session, PAYMENT_CHANGED, str(refund.payment_id), {})
+
+
+async def paid_by_hand(session: AsyncSession, refund_id: UUID, now: datetime) -> Refund:
+    """A person has paid back, from the operator's cash, what no provider will; again changes nothing."""
+    refund = await _locked(session, refund_id)
+    if refund.state == RefundState.FAILED or (
+        refund.state == RefundState.DUE and refund.try_again_at is None
+    ):
+        _, operator = await _of(session, refund)
+        refund.state, refund.done_at = RefundState.DONE, now
+        await _post(session, "refund_by_hand", refund, now, _refunds(operator), _cash(operator))
+        await outbox.add(session, PAYMENT_CHANGED, str(refund.payment_id), {})
+    await session.flush()
+    return refund
+
+
+async def _done(session: AsyncSession, refund: Refund, now: datetime) -> None:
+    if refund.state not in (RefundState.DUE, RefundState.SENT):
+        return
+    payment, operator = await _of(session, refund)
+    refund.state, refund.done_at, refund.try_again_at = RefundState.DONE, now, None
+    await _post(session, "refund_done", refund, now, _refunds(operator), _held_by(payment, operator))
+    await outbox.add(session, PAYMENT_CHANGED, str(refund.payment_id), {})
+
+
+async def _locked(session: AsyncSession, refund_id: UUID) -> Refund:
+    refund = await session.get(Refund, refund_id, with_for_update=True, populate_existing=True)
+    assert refund is not None
+    return refund
+
+
+async def _of(session: AsyncSession, refund: Refund) -> tuple[Payment, UUID]:
+    """Its payment, and whose charge it is for."""
+    payment = await session.get(Payment, refund.payment_id)
+    operator = await session.scalar(select(Charge.operator_id).where(Charge.id == refund.charge_id))
+    assert payment is not None
+    assert operator is not None
+    return payment, operator
+
+
+async def _post(
+    session: AsyncSession, kind: str, refund: Refund, at: datetime, debit: Account, credit: Account
+) -> None:
+    amount = Fen(refund.amount)
+    entries = {debit: amount, credit: -amount}
+    await ledger.post(session, kind=kind, reference=str(refund.id), at=at, entries=entries)
+
+
+def _drivers(operator: UUID) -> Account:
+    return Account(AccountKind.DRIVER, operator)
+
+
+def _refunds(operator: UUID) -> Account:
+    return Account(AccountKind.REFUNDS, operator)
+
+
+def _cash(operator: UUID) -> Account:
+    return Account(AccountKind.CASH, operator)
+
+
+def _held_by(payment: Payment, operator: UUID) -> Account:
+    """Where a payment's money lies."""
+    if payment.method == Method.CASH:
+        return _cash(operator)
+    return Account(AccountKind.PROVIDER, name=payment.provider)
+
+
+async def due_by_hand(session: AsyncSession, operator_id: UUID | None, limit: int) -> list[Refund]:
+    """Refunds that wait for a person, oldest first: of cash, or refused by the provider."""
+    query = (
+        select(Refund)
+        .join(Charge, Charge.id == Refund.charge_id)
+        .where(
+            (Refund.state == RefundState.FAILED)
+            | ((Refund.state == RefundState.DUE) & Refund.try_again_at.is_(None))
+        )
+        .order_by(Refund.created_at)
+        .limit(limit)
+    )
+    if operator_id is not None:
+        query = query.where(Charge.operator_id == operator_id)
+    return list(await session.scalars(query))

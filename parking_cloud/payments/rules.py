@@ -1,0 +1,159 @@
+"""The decisions of payments, pure: what a charge is, where a refund comes from, when to try again, who may
+leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from parking_cloud.kernel.money import Fen, share_out
+from parking_cloud.payments.schemas import ChargeState
+from parking_cloud.stays.schemas import StayState
+
+PAYMENT_LIVES = timedelta(minutes=15)
+"""A payment that nobody completes is given up after this, so that another can be made."""
+MANDATE_LIVES = timedelta(days=1)
+"""The same for one by a mandate, where nobody waits at a page."""
+NEWS_TRIES = 12
+"""So often we look whether we know what a provider's news is of (for about an hour): an answer of ours may be
+late, or it is of somebody else's payment."""
+LEASE = timedelta(seconds=60)
+"""Whoever has taken a job has so long to do it; it is taken up again then. Longer than a provider's
+time-out."""
+SLOWEST = timedelta(minutes=10)
+LOOK_EVERY = timedelta(seconds=10)
+LOOK_SLOWEST = timedelta(minutes=2)
+PAY_LATER_OVERDUE = timedelta(days=30)
+"""The payment period (缴费期): who owes for longer is not in good standing."""
+
+K = TypeVar("K")
+
+
+def charge_state(stay: StayState, amount: int, paid: int) -> ChargeState:
+    """What a stay's charge is, its amount and payments being what they are."""
+    match stay:
+        case StayState.OPEN:
+            return ChargeState.OPEN
+        case StayState.REVIEW:
+            return ChargeState.HELD
+        case StayState.VOID:
+            return ChargeState.VOID
+        case StayState.CLOSED:
+            return final_state(amount, paid)
+
+
+def final_state(amount: int, paid: int) -> ChargeState:
+    """Of a charge whose amount is final. Where more is paid, the excess is refunded first."""
+    return ChargeState.DUE if paid < amount else ChargeState.SETTLED
+
+
+def left_in_grace(
+    *, left_at: datetime, priced_until: datetime, paid_at: datetime | None, grace: timedelta
+) -> bool:
+    """True where a vehicle left soon enough after it had paid, or after it was told that nothing is owed."""
+    return left_at <= max(priced_until, paid_at or priced_until) + grace
+
+
+def not_above(price: int, waived_to: int | None) -> Fen:
+    """A price, but never above what a person has waived a charge to."""
+    return Fen(price if waived_to is None else min(price, waived_to))
+
+
+def parts(wanted: Mapping[K, int], outstanding: Mapping[K, int]) -> dict[K, Fen]:
+    """What of each charge is to be paid: as offered, but never more than is still owed."""
+    shares = {key: min(amount, outstanding.get(key, 0)) for key, amount in wanted.items()}
+    return {key: Fen(share) for key, share in shares.items() if share > 0}
+
+
+class Paid(NamedTuple):
+    """A payment's part of a charge, and what is left of it to refund."""
+
+    payment_id: UUID
+    at: datetime
+    left: int
+
+
+def refunds_from(payments: Sequence[Paid], excess: int) -> dict[UUID, Fen]:
+    """From which payments an excess goes back: the newest first, each no further than what is left of it.
+
+    Raises ValueError where they do not hold so much: money that never came is not paid back.
+    """
+    taken: dict[UUID, Fen] = {}
+    for payment in sorted(payments, key=lambda p: (p.at, p.payment_id), reverse=True):
+        share = min(excess, payment.left)
+        if share > 0:
+            taken[payment.payment_id] = Fen(share)
+            excess -= share
+    if excess > 0:
+        raise ValueError("more is to be refunded than was paid")
+    return taken
+
+
+def shares_of(amount: int, by_charge: Mapping[UUID, int]) -> dict[UUID, Fen]:
+    """How what a bank took back of a payment falls on its charges: in proportion, the same whenever asked."""
+    charges = sorted(by_charge)
+    return dict(zip(charges, share_out(Fen(amount), [by_charge[charge] for charge in charges]), strict=True))
+
+
+def lives(by_mandate: bool) -> timedelta:
+    """How long a payment may be on its way."""
+    return MANDATE_LIVES if by_mandate else PAYMENT_LIVES
+
+
+def back_off(attempts: int) -> timedelta:
+    """How long to wait after the nth try that got no answer: 1 s, 2 s, 4 s … 10 min."""
+    return min(timedelta(seconds=2.0 ** min(max(attempts - 1, 0), 20)), SLOWEST)
+
+
+def look_after(age: timedelta) -> timedelta:
+    """When to look again at what is on its way for `age`: often at first; webhooks tell sooner."""
+    return min(max(age / 2, LOOK_EVERY), LOOK_SLOWEST)
+
+
+def good_standing(
+    *, owed_now: int, unpaid: int, oldest_due: datetime | None, limit: int, now: datetime
+) -> bool:
+    """May a vehicle leave first and pay later: nothing long unpaid, and in all within the facility's
+    limit."""
+    overdue = oldest_due is not None and now - oldest_due > PAY_LATER_OVERDUE
+    return not overdue and owed_now + unpaid <= limit
+
+
+class Why(StrEnum):
+    """Why a gate opens, or does not."""
+
+    FREE = "free"
+    PERMIT = "permit"
+    """One that was granted, or bought beforehand."""
+    PAID = "paid"
+    MANDATE = "mandate"
+    PAY_LATER = "pay_later"
+    DUE = "due"
+    ASK_ATTENDANT = "ask_attendant"
+
+
+class AtExit(NamedTuple):
+    """What is known of a vehicle that wants to leave. Amounts in fen."""
+
+    price: int
+    owed: int
+    permit: bool
+    """It is by a permit that the price is what it is."""
+    mandate_covers: bool
+    pay_later: bool
+
+
+def at_exit(vehicle: AtExit) -> tuple[bool, Why]:
+    """Whether the gate opens, and why: only on confirmed payment or a standing rule."""
+    if vehicle.price == 0:
+        return True, Why.PERMIT if vehicle.permit else Why.FREE
+    if vehicle.owed <= 0:
+        return True, Why.PAID
+    if vehicle.mandate_covers:
+        return True, Why.MANDATE
+    if vehicle.pay_later:
+        return True, Why.PAY_LATER
+    return False, Why.DUE
