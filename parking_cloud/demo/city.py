@@ -28,6 +28,15 @@ _OPERATORS = {
     "shared": OperatorIn(code="hz-shared", name="湖州市共享停车运营（演示）"),
 }
 SENSOR_MODELS = (("bosch", "tps110"), ("nwave", "nps310"), ("nwave", "nps405"), ("dingtek", "do201"))
+GATED = (
+    "wx-public-047",
+    "wx-public-046",
+    "nx-public-019",
+    "dq-public-019",
+    "cx-public-020",
+    "aj-public-015",
+)
+"""Garages with barriers, whose cameras read plates: here vehicles are charged by the demo's traffic."""
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 _M_PER_DEGREE = 111_320.0
 _THINGS_STACK_SHARE = 30
@@ -115,6 +124,15 @@ def _add_facility(batch: RegistryBatch, district: _District, index: int, place: 
                 facility_code=code,
             )
         )
+    if code in GATED:
+        batch.devices.extend(_gate(code, side) for side in ("entry", "exit"))
+
+
+def _gate(code: str, side: str) -> DeviceIn:
+    """A barrier with its camera. Each of its events says the direction."""
+    return DeviceIn(
+        external_id=f"{code}-{side}", vendor="generic", model="gate", source="gates", facility_code=code
+    )
 
 
 _SHORT: dict[str, str] = {

@@ -11,6 +11,12 @@ class NotRunning(RuntimeError):
     """There is no `running.json`; the message says what to do."""
 
 
+class Login(msgspec.Struct, frozen=True):
+    role: str
+    username: str
+    password: str
+
+
 class Running(msgspec.Struct, frozen=True):
     api_url: str
     intake_url: str
@@ -19,6 +25,9 @@ class Running(msgspec.Struct, frozen=True):
     redis_url: str
     api_keys: dict[str, str]
     """By source."""
+    logins: list[Login] = []
+    provider_url: str = ""
+    """The local payment provider; empty where the platform was given real keys."""
 
 
 def read_running(home: Path) -> Running:

@@ -16,6 +16,7 @@ import httpx
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from parking_cloud.demo.barriers import Barriers
 from parking_cloud.demo.city import build_city
 from parking_cloud.demo.fleet import Fleet, Published, Spoilage, batches
 from parking_cloud.demo.running import NotRunning, Running, read_running
@@ -49,7 +50,13 @@ def run(args: argparse.Namespace) -> int:
         return 1
     spoilage = Spoilage(args.duplicates, args.reorder, args.silence, args.garbage)
     simulation = Simulation(running, Fleet(build_city(), args.seed, spoilage), stop)
-    simulation.run(args.rate_scale)
+    barriers = Barriers(running, args.home, args.seed, args.rate_scale, stop)
+    barriers.start()
+    try:
+        simulation.run(args.rate_scale)
+    finally:
+        stop.set()
+        barriers.join()
     return 0
 
 
