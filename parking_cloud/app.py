@@ -40,6 +40,7 @@ from parking_cloud.notices.routes import route_handlers as notice_routes
 from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
+from parking_cloud.payments.exit_routes import route_handlers as exit_routes
 from parking_cloud.payments.limits import Limiter
 from parking_cloud.payments.paying import Cashier
 from parking_cloud.payments.place_routes import route_handlers as pay_place_routes
@@ -174,6 +175,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *payment_routes,
             *pay_place_routes,
             *pay_webhook_routes,
+            *exit_routes,
             *arrears_routes,
             *settlement_routes,
             *invoice_routes,

@@ -130,7 +130,7 @@ async def assess_before_leaving(
     if not open_ or quoted.amount < charge.paid:
         return
     last = await last_assessment(session, charge.id)
-    if last is None or (last.amount, last.until) != (quoted.amount, quoted.until):
+    if last is None or not rules.same_question((last.amount, last.until), (quoted.amount, quoted.until)):
         found = _of_price(quoted.amount, "before_leaving", quoted.until, stay, quoted.price)
         await _assess(session, charge, found, ChargeState.OPEN, now)
 

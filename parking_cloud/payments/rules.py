@@ -12,6 +12,7 @@ from uuid import UUID
 from parking_cloud.kernel.money import Fen, share_out
 from parking_cloud.payments.schemas import ChargeState
 from parking_cloud.stays.schemas import StayState
+from parking_cloud.tariffs.schemas import PermitKind
 
 PAYMENT_LIVES = timedelta(minutes=15)
 """A payment that nobody completes is given up after this, so that another can be made."""
@@ -26,6 +27,8 @@ time-out."""
 SLOWEST = timedelta(minutes=10)
 LOOK_EVERY = timedelta(seconds=10)
 LOOK_SLOWEST = timedelta(minutes=2)
+SAME_QUESTION = timedelta(minutes=1)
+"""Cameras ask again and again while a vehicle stands there: the same amount is noted once."""
 PAY_LATER_OVERDUE = timedelta(days=30)
 """The payment period (缴费期): who owes for longer is not in good standing."""
 
@@ -55,6 +58,11 @@ def left_in_grace(
 ) -> bool:
     """True where a vehicle left soon enough after it had paid, or after it was told that nothing is owed."""
     return left_at <= max(priced_until, paid_at or priced_until) + grace
+
+
+def same_question(before: tuple[int, datetime | None], now: tuple[int, datetime]) -> bool:
+    """True where an amount was told just now: it need not be noted again."""
+    return before[0] == now[0] and before[1] is not None and abs(now[1] - before[1]) <= SAME_QUESTION
 
 
 def not_above(price: int, waived_to: int | None) -> Fen:
@@ -127,7 +135,8 @@ class Why(StrEnum):
 
     FREE = "free"
     PERMIT = "permit"
-    """One that was granted, or bought beforehand."""
+    PREPAID = "prepaid"
+    """By a permit that was bought (包月)."""
     PAID = "paid"
     MANDATE = "mandate"
     PAY_LATER = "pay_later"
@@ -140,16 +149,19 @@ class AtExit(NamedTuple):
 
     price: int
     owed: int
-    permit: bool
-    """It is by a permit that the price is what it is."""
-    mandate_covers: bool
+    permit: PermitKind | None
+    """The one that made it cheaper."""
     pay_later: bool
+    mandate_covers: bool = False
+
+
+_BY_PERMIT = {PermitKind.MONTHLY: Why.PREPAID}
 
 
 def at_exit(vehicle: AtExit) -> tuple[bool, Why]:
     """Whether the gate opens, and why: only on confirmed payment or a standing rule."""
     if vehicle.price == 0:
-        return True, Why.PERMIT if vehicle.permit else Why.FREE
+        return True, _BY_PERMIT.get(vehicle.permit, Why.PERMIT) if vehicle.permit else Why.FREE
     if vehicle.owed <= 0:
         return True, Why.PAID
     if vehicle.mandate_covers:

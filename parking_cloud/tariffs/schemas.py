@@ -59,6 +59,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """None: the facility is free of charge."""
     exit_grace: timedelta
     """How long after paying the vehicle may leave without paying more."""
+    permit: PermitKind | None = None
+    """The permit that made it cheaper, where one did."""
 
 
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]

@@ -75,6 +75,7 @@ async def price_stay(
     if row is None:
         raise NoTariff()
     plan = await plan_of(session, row.version)
+    permits = [None, *_permits(row.permits)]
     quotes = [
         rules.price(
             plan,
@@ -84,14 +85,15 @@ async def price_stay(
             charging_minutes=charging_minutes,
             permit=permit,
         )
-        for permit in [None, *_permits(row.permits)]
+        for permit in permits
     ]
-    best = min(quotes, key=lambda quote: quote.amount)
+    best, permit = min(zip(quotes, permits, strict=True), key=lambda pair: pair[0].amount)
     return Price(
         amount=Fen(best.amount),
         lines=best.lines,
         tariff_version_id=row.version,
         exit_grace=timedelta(minutes=plan.tariff.exit_grace_minutes),
+        permit=None if permit is None else permit.kind,
     )
 
 

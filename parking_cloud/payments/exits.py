@@ -1,0 +1,153 @@
+"""A vehicle wants to leave: may the gate open? Only on confirmed payment or a standing rule."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+import structlog
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity
+from parking_cloud.kernel import audit
+from parking_cloud.kernel.calendar import UnknownHolidayYear
+from parking_cloud.kernel.money import Fen
+from parking_cloud.payments import rules
+from parking_cloud.payments.charging import (
+    Quote,
+    assess_before_leaving,
+    hold_stays,
+    lock_charges,
+    new_charge,
+    quote,
+)
+from parking_cloud.payments.models import Charge
+from parking_cloud.payments.offers import Offer, keep_offer, part_of
+from parking_cloud.payments.policies import place_for, policy_of
+from parking_cloud.payments.rules import AtExit, Why
+from parking_cloud.payments.schemas import Via
+from parking_cloud.stays.schemas import StayFacts
+from parking_cloud.stays.service import open_stays
+from parking_cloud.tariffs.problems import NoTariff
+from sensor_gateway.plates import NoPlate, parse_plate
+from sensor_gateway.sealing import PlateVault
+
+_CLOCKS_DIFFER = timedelta(minutes=10)
+"""A gate's own time is taken where it is at most so far from ours."""
+
+log = structlog.get_logger(__name__)
+
+
+class ExitAsk(msgspec.Struct, frozen=True, kw_only=True):
+    facility: str
+    """Id or code."""
+    lane: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    plate: Annotated[str, msgspec.Meta(max_length=40)]
+    """As the camera read it; empty where it read none."""
+    at: datetime | None = None
+    """When the vehicle stood at the barrier; now, where it is left out."""
+
+
+class ExitOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether to open, and why. `amount` in fen: what is owed; the token or the address pays it."""
+
+    open: bool
+    why: Why
+    amount: Fen = Fen(0)
+    pay_token: str | None = None
+    pay_url: str | None = None
+    """For a QR code at the lane: the part after # stays in the phone."""
+
+
+async def ask_to_leave(
+    session: AsyncSession,
+    redis: Redis,
+    vault: PlateVault,
+    who: Identity,
+    ask: ExitAsk,
+    *,
+    public_url: str,
+    now: datetime,
+) -> ExitOut:
+    """Whether the gate opens for a vehicle. Raises FacilityNotFound, NotAllowed."""
+    place = await place_for(session, who, ask.facility)
+    if who.role is not Role.INTEGRATION:
+        await _note_asked(session, who, place.id, ask.lane)
+    try:
+        plate_hash = vault.lookup_hash(parse_plate(ask.plate))
+    except NoPlate:
+        return ExitOut(open=False, why=Why.ASK_ATTENDANT)
+    stays = await open_stays(session, plate_hash, place.id)
+    if not stays:
+        return ExitOut(open=False, why=Why.ASK_ATTENDANT)
+    stay, at = stays[0], _moment(ask.at, now)
+    await hold_stays(session, [stay.id])
+    charge = next(iter(await lock_charges(session, stay_ids=[stay.id])), None)
+    try:
+        quoted = await quote(session, stay, charge, at)
+    except NoTariff:
+        return ExitOut(open=True, why=Why.FREE)
+    except UnknownHolidayYear:
+        log.error("a stay cannot be priced yet: it is let out and billed later", facility=place.code)
+        return ExitOut(open=True, why=Why.PAY_LATER)
+    later = quoted.owed > 0 and await _may_pay_later(session, stay, plate_hash, quoted, now)
+    opens, why = rules.at_exit(AtExit(quoted.amount, quoted.owed, quoted.price.permit, pay_later=later))
+    if not opens:
+        token = await keep_offer(redis, Offer(parts=[part_of(stay, quoted)], via=Via.SCAN))
+        pay_url = f"{public_url.rstrip('/')}/pay#offer={token}"
+        return ExitOut(open=False, why=why, amount=Fen(quoted.owed), pay_token=token, pay_url=pay_url)
+    await _note_told(session, stay, charge, quoted, now)
+    return ExitOut(open=True, why=why, amount=Fen(quoted.owed))
+
+
+def _moment(said: datetime | None, now: datetime) -> datetime:
+    if said is None or said.tzinfo is None or abs(now - said) > _CLOCKS_DIFFER:
+        return now
+    return min(said, now)
+
+
+async def _may_pay_later(
+    session: AsyncSession, stay: StayFacts, plate_hash: bytes, quoted: Quote, now: datetime
+) -> bool:
+    policy = await policy_of(session, stay.facility_id)
+    if not policy.pay_later:
+        return False
+    unpaid = (
+        await session.execute(
+            text(
+                "select coalesce(sum(amount - paid), 0)::bigint, min(final_at) from charge"
+                " where plate_hash = :plate and state = 'due'"
+            ),
+            {"plate": plate_hash},
+        )
+    ).one()
+    return rules.good_standing(
+        owed_now=quoted.owed, unpaid=unpaid[0], oldest_due=unpaid[1], limit=policy.pay_later_limit, now=now
+    )
+
+
+async def _note_told(
+    session: AsyncSession, stay: StayFacts, charge: Charge | None, quoted: Quote, now: datetime
+) -> None:
+    """The gate opens for this price: who then leaves in time owes no more than it."""
+    if charge is None:
+        charge = await new_charge(session, stay, now)
+    await assess_before_leaving(session, stay, charge, quoted, now)
+
+
+async def _note_asked(session: AsyncSession, who: Identity, facility_id: UUID, lane: str) -> None:
+    """Staff who look a plate up leave a trace, and be it at a lane."""
+    await audit.record(
+        session,
+        actor_id=who.user_id,
+        actor_role=who.role,
+        action="payments.exit_asked",
+        subject_type="facility",
+        subject_id=str(facility_id),
+        reason=f"exit {lane}".strip(),
+    )
