@@ -12,6 +12,7 @@ from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
+from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
 from parking_cloud.driver.texts import TEXTS
 from parking_cloud.web.kinds import KIND_NAMES
 
@@ -27,7 +28,9 @@ LINKS_FOR_PEOPLE = ("https://uri.amap.com/",)
 NAMES = ("http://www.w3.org/2000/svg",)
 
 
-@pytest.mark.parametrize("texts", [TEXTS, PAY_TEXTS, PLACE_TEXTS, PAYMENT_TEXTS, KIND_NAMES, HEALTH_TEXTS])
+@pytest.mark.parametrize(
+    "texts", [TEXTS, PAY_TEXTS, RECEIPT_TEXTS, PLACE_TEXTS, PAYMENT_TEXTS, KIND_NAMES, HEALTH_TEXTS]
+)
 def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) -> None:
     chinese, english = texts["zh-CN"], texts["en"]
     assert chinese.keys() == english.keys()
@@ -36,17 +39,30 @@ def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) ->
         assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", english[key])), key
 
 
-PAY_PAGE = ("pay", "card_form", "plate_field")
+DRIVER_PAGES = {
+    "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
+    "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
+}
 
 
-@pytest.mark.parametrize(("of_pay_page", "texts"), [(False, TEXTS), (True, PAY_TEXTS)])
-def test_every_word_that_a_page_uses_is_there(of_pay_page: bool, texts: dict[str, dict[str, str]]) -> None:
-    used: set[str] = set()
-    for path in SOURCES:
-        if path.parent.parent.name == "driver" and path.name.startswith(PAY_PAGE) == of_pay_page:
-            used |= set(re.findall(r"\b(?:texts|t)\.([a-z_]+)\b", path.read_text()))
+def words_used(prefixes: tuple[str, ...], *, without: bool = False) -> set[str]:
+    """The texts that the driver's files with such names (or without) ask for."""
+    files = (path for path in SOURCES if path.parent.parent.name == "driver")
+    chosen = [path for path in files if path.name.startswith(prefixes) != without]
+    return {word for path in chosen for word in re.findall(r"\b(?:texts|t)\.([a-z_]+)\b", path.read_text())}
+
+
+@pytest.mark.parametrize("page", DRIVER_PAGES)
+def test_every_word_that_a_page_uses_is_there(page: str) -> None:
+    prefixes, texts = DRIVER_PAGES[page]
+    used = words_used(prefixes)
     assert used
     assert used - texts["en"].keys() == set()
+
+
+def test_every_word_that_the_first_page_uses_is_there() -> None:
+    others = tuple(prefix for prefixes, _ in DRIVER_PAGES.values() for prefix in prefixes)
+    assert words_used(others, without=True) - TEXTS["en"].keys() == set()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

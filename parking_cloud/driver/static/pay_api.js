@@ -1,12 +1,11 @@
 // What the pay page asks of the platform, and how its refusals are put into words.
 
 export class Refused extends Error {
-  constructor(status, problem, wait) {
+  constructor(status, problem) {
     super(problem.title ?? String(status));
     this.status = status;
     this.problem = problem;
     this.slug = (problem.type ?? "").split(":").at(-1);
-    this.wait = wait;
   }
 }
 
@@ -39,17 +38,16 @@ export class PayApi {
       throw new Offline();
     }
     const said = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Refused(answer.status, said, Number(answer.headers.get("Retry-After")) || 60);
+    if (!answer.ok) throw new Refused(answer.status, said);
     return said;
   }
 }
 
 export function refusalText(texts, error) {
   if (error instanceof Offline) return texts.no_network;
-  if (!(error instanceof Refused)) return texts.away;
-  if (error.status === 429) return texts.too_many.replace("{n}", error.wait);
-  if (error.status >= 500 || !error.problem.title) return texts.away;
-  return [error.problem.title, error.problem.detail].filter(Boolean).join(document.documentElement.lang === "en" ? ". " : "。");
+  if (!(error instanceof Refused) || error.status >= 500 || !error.problem.title) return texts.away;
+  const stop = document.documentElement.lang === "en" ? ". " : "。";
+  return [error.problem.title, error.problem.detail].filter(Boolean).join(stop);
 }
 
 // Fen in, yuan out; whole numbers all the way.
