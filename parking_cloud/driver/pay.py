@@ -21,7 +21,6 @@ from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
 PageRequest = Request[Any, Any, Any]
 Code = Annotated[str, Parameter(query="p", max_length=64)]
-Token = Annotated[str, Parameter(max_length=128)]
 
 
 @get("/pay", guards=[public], include_in_schema=False)
@@ -34,11 +33,12 @@ async def pay_page(
 
 
 @get("/pay/return", guards=[public], include_in_schema=False)
-async def return_page(
-    request: PageRequest, settings: Settings, payment: Token = "", lang: str = ""
-) -> Template:
-    """Where a provider sends the payer back to: the same page, at the payment."""
-    return _page(request, settings, lang, payment=payment)
+async def return_page(request: PageRequest, settings: Settings, lang: str = "") -> Template:
+    """Where a provider sends the payer back to: the same page, which knows its payment.
+
+    What the provider adds to the address is a hint that anyone could forge, and is not looked at.
+    """
+    return _page(request, settings, lang, returned="yes")
 
 
 def _page(
@@ -47,7 +47,7 @@ def _page(
     lang: str,
     *,
     place: str = "",
-    payment: str = "",
+    returned: str = "",
     old_code: bool = False,
 ) -> Template:
     language = pick_language(None, lang if lang in PAY_TEXTS else request.cookies.get(LANGUAGE_COOKIE))
@@ -60,7 +60,7 @@ def _page(
             "other": other,
             "other_href": "/pay?" + urlencode({"lang": other} | ({"p": place} if place else {})),
             "place": place,
-            "payment": payment,
+            "returned": returned,
             "old_code": old_code,
         },
         headers=pay_page_headers(settings) | {"Content-Language": language, "Cache-Control": "no-store"},

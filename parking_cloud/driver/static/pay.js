@@ -4,10 +4,11 @@ import { CardForm } from "./card_form.js";
 import { PayApi, Refused, Offline, refusalText, yuan } from "./pay_api.js";
 import { PlateField, written } from "./plate_field.js";
 
-const { texts: textsText, language, place, payment: returned } = document.body.dataset;
+const { texts: textsText, language, place: scanned, returned } = document.body.dataset;
 const texts = JSON.parse(textsText);
 const KEPT = "parking-pay";
 const REMEMBERED = "parking-plate";
+const LEFT = "parking-pay-left";
 const SHORTEST = 5;
 const TRIES = 4;
 const LONG_MS = 60_000;
@@ -21,6 +22,7 @@ const card = new CardForm(at("card-field"), language);
 const field = new PlateField(at("plate"), at("keys"), texts, () => say(""));
 
 let kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+const place = scanned || (returned && kept.place) || "";
 let busy = false;
 let watch = 0;
 
@@ -95,9 +97,22 @@ function showAmount() {
 }
 
 async function startPaying(method) {
-  const answer = await insist(() => api.pay(kept.offer, method, new URL("/pay/return", location.href).href));
-  keep({ payment: answer.payment, method, action: answer.action });
+  let answer;
+  try {
+    answer = await insist(() => api.pay(kept.offer, method));
+  } catch (error) {
+    if (error.slug !== "offer-expired") throw error;
+    await lookUpAgain();
+    return;
+  }
+  keep({ payment: answer.payment, action: answer.action, left: undefined });
   follow(answer.state, answer.action);
+}
+
+async function lookUpAgain() {
+  if (field.value.length < SHORTEST) restart();
+  else await lookUp();
+  say(texts.changed);
 }
 
 // A lost answer is asked for again: the token makes it the same payment.
@@ -143,6 +158,8 @@ function goAway(action, label, hint, leave) {
   // Only once by itself: who came back without having paid decides anew.
   if (leave && !kept.left) {
     keep({ left: true });
+    // A wallet may come back in another tab, which has none of what this one keeps.
+    localStorage.setItem(LEFT, kept.payment);
     location.assign(action.url);
   }
 }
@@ -164,11 +181,18 @@ async function look() {
       if (mine !== watch) return;
       tellProgress(Date.now() - since > LONG_MS ? texts.waiting_long : "");
       if (!["pending", "created"].includes(said.state)) return settle(said.state, said);
+      // The provider took its time to open it.
+      if (said.action && !kept.action) return takeUp(said);
     } catch (error) {
       if (error instanceof Refused && error.status === 404) return restart();
       tellProgress(error instanceof Offline ? texts.offline : texts.away);
     }
   }
+}
+
+function takeUp(said) {
+  keep({ action: said.action, amount: said.amount });
+  follow(said.state, said.action);
 }
 
 function tellProgress(words) {
@@ -181,11 +205,12 @@ function tellProgress(words) {
 
 function settle(state, said) {
   watch += 1;
+  localStorage.removeItem(LEFT);
   if (said?.amount) keep({ amount: said.amount });
   if (state === "succeeded") showPaid();
   else {
     at("failed-title").textContent = state === "cancelled" ? texts.cancelled : texts.failed;
-    keep({ payment: undefined, offer: undefined, action: undefined, left: undefined });
+    keep({ payment: undefined, action: undefined, left: undefined });
     show("failed");
   }
 }
@@ -252,8 +277,7 @@ at("card-form").addEventListener("submit", (event) => {
     else waitFor();
   });
 });
-at("try-again").addEventListener("click", () =>
-  (field.value.length < SHORTEST ? restart() : alone(at("try-again"), texts.looking, lookUp)));
+at("try-again").addEventListener("click", () => (kept.offer ? showAmount() : restart()));
 for (const button of document.querySelectorAll("[data-restart]")) button.addEventListener("click", restart);
 for (const button of document.querySelectorAll("[data-another]")) {
   button.addEventListener("click", () => {
@@ -282,8 +306,11 @@ function begin() {
   at("remember").checked = known !== null;
   if (known) field.value = known;
   if (returned) {
-    keep({ payment: returned });
-    history.replaceState({ step: "amount" }, "", "/pay");
+    history.replaceState({ step: "amount" }, "", place ? `/pay?p=${place}` : "/pay");
+    // What the provider would have the payer do is done: now it is for it to say.
+    keep({ payment: kept.payment ?? localStorage.getItem(LEFT) ?? undefined, action: { kind: "none" }, left: true });
+  }
+  if (returned && kept.payment && !kept.done) {
     waitFor();
   } else if (kept.done) {
     showPaid();

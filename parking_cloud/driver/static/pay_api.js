@@ -20,8 +20,8 @@ export class PayApi {
     return this.ask("POST", "/v1/pay/offers", place ? { plate, place } : { plate });
   }
 
-  pay(token, method, returnUrl) {
-    return this.ask("POST", "/v1/pay/payments", { token, method, return_url: returnUrl });
+  pay(token, method) {
+    return this.ask("POST", "/v1/pay/payments", { token, method });
   }
 
   look(payment) {
