@@ -1,0 +1,284 @@
+"""A driver scans a printed code, types the plate, pays and sees the receipt: on a phone, through the whole
+platform, with the local payment provider."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import redis
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from parking_cloud.kernel.db import make_engine, make_sessions, transaction
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.launcher import Platform
+from tests.e2e.browsing import chromium, phone
+from tests.e2e.waiting import eventually
+from tests.tariffs.parts import with_tariff
+
+pytestmark = [pytest.mark.stack, pytest.mark.browser]
+
+GARAGE = "wx-public-041"
+NAME = "爱山广场停车库"
+TARIFF: dict[str, Any] = {
+    "rates": {
+        "hour": {
+            "kind": "steps",
+            "name": {"zh": "按小时", "en": "by the hour"},
+            "steps": [{"unit": 60, "amount": 600}],
+        }
+    },
+    "schedules": [{"hours": [{"rate": "hour"}]}],
+    "exit_grace_minutes": 15,
+}
+PRICE = "¥12.00"
+"""Of an hour and a half."""
+GOOD, DECLINED = "4242424242424242", "4000000000000002"
+
+serial = count(10001)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def scan_link(platform: Platform) -> str:
+    """What the QR code holds that staff have printed for the garage's exit."""
+
+    async def give_tariff() -> None:
+        engine = make_engine(
+            Settings(database_url=platform.running["database_url"], redis_url="", secret_key="")
+        )
+        async with transaction(make_sessions(engine)) as session:
+            await with_tariff(session, GARAGE, TARIFF, code="e2e")
+        await engine.dispose()
+
+    # The browser's driver has an event loop running in this thread.
+    with ThreadPoolExecutor() as beside:
+        beside.submit(asyncio.run, give_tariff()).result()
+    login = next(x for x in platform.running["logins"] if x["role"] == "city_administrator")
+    with httpx.Client(base_url=platform.running["api_url"], trust_env=False) as api:
+        said = api.post("/v1/auth/login", json={k: login[k] for k in ("username", "password")}).json()
+        facility = api.get(f"/v1/facilities/{GARAGE}").json()["id"]
+        place = api.post(
+            "/v1/pay/places",
+            json={"facility_id": facility, "lane": "出口"},
+            headers={"Authorization": f"Bearer {said['access_token']}"},
+        )
+    assert place.status_code == 201, place.text
+    return f"{platform.running['api_url']}/pay?p={place.json()['code']}"
+
+
+@pytest.fixture
+def plate(platform: Platform, scan_link: str) -> str:
+    """A vehicle that has been in the garage for an hour and a half; nobody has asked for its price yet."""
+    with redis.Redis.from_url(platform.running["redis_url"]) as store:
+        for key in store.scan_iter("parking:{pay-limit}:*"):
+            store.delete(key)
+    plate = f"浙E{next(serial)}"
+    entered = datetime.now(UTC) - timedelta(minutes=90)
+    row = {
+        "record_id": f"pay-{plate[2:]}",
+        "device_id": f"{GARAGE}-counter",
+        "direction": "entry",
+        "occurred_at": entered.isoformat(),
+        "plate": plate,
+        "plate_color": "blue",
+        "confidence": 0.99,
+    }
+    key = platform.running["api_keys"]["gates"]
+    with httpx.Client(base_url=platform.running["intake_url"], trust_env=False) as intake:
+        answer = intake.post("/v1/gate-events", json=[row], headers={"X-Api-Key": key})
+    assert answer.status_code == 202, answer.text
+    stays = "select count(*) from stay s join gate_event e on e.id = s.entry_event_id where e.record_id = %s"
+    eventually("the stay", lambda: ask(platform, stays, row["record_id"])[0] == (1,))
+    return plate
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = phone(browser)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """Nothing may go wrong in it unseen."""
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    assert faults == []
+
+
+def ask(platform: Platform, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    with psycopg.connect(platform.running["database_url"]) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def payments(platform: Platform) -> list[tuple[Any, ...]]:
+    """(method, state) of every payment, the newest first."""
+    return ask(platform, "select method, state from payment order by created_at desc, id desc")
+
+
+def see_amount(page: Page, plate: str) -> None:
+    for key in plate:
+        page.locator(f'#keys [data-character="{key}"]').tap()
+    page.get_by_role("button", name="查询金额").tap()
+    expect(page.locator("#amount")).to_have_text(PRICE)
+
+
+def type_card(page: Page, number: str, frame_title: str = "安全的银行卡输入框") -> None:
+    fields = page.frame_locator(f'iframe[title="{frame_title}"]').locator("input")
+    for field, text in enumerate((number, "1240", "123")):
+        fields.nth(field).fill(text)
+
+
+def test_scan_once_plate_once_pay_once(platform: Platform, page: Page, scan_link: str, plate: str) -> None:
+    answers: list[Any] = []
+    page.on("response", lambda r: answers.append(r.json()) if r.url.endswith("/v1/pay/offers") else None)
+    before = len(payments(platform))
+    page.goto(scan_link)
+    see_amount(page, plate)
+    assert [sorted(answer) for answer in answers] == [["amount", "token"]]
+    assert answers[0]["amount"] == 1200
+    assert NAME not in page.content()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    page.get_by_role("button", name="银行卡").dblclick()
+    type_card(page, GOOD)
+    page.get_by_role("button", name=f"支付 {PRICE}").dblclick()
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    assert payments(platform)[: len(payments(platform)) - before] == [("card", "succeeded")]
+
+    expect(page.get_by_role("link", name="查看收据")).to_be_visible(timeout=15_000)
+
+
+def test_a_declined_card_says_so_and_lets_another_pay(page: Page, scan_link: str, plate: str) -> None:
+    page.goto(scan_link)
+    see_amount(page, plate)
+    page.get_by_role("button", name="银行卡").tap()
+    type_card(page, DECLINED)
+    pay = page.get_by_role("button", name=f"支付 {PRICE}")
+    pay.tap()
+    expect(page.get_by_role("alert")).to_contain_text("银行卡被拒绝，没有扣款")
+    type_card(page, GOOD)
+    pay.tap()
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+
+
+def test_alipay_refused_then_paid_by_the_same_offer(page: Page, scan_link: str, plate: str) -> None:
+    page.goto(scan_link)
+    see_amount(page, plate)
+    page.get_by_role("button", name="支付宝").tap()
+    page.get_by_role("button", name="拒绝").tap(timeout=15_000)
+    expect(page.get_by_role("heading", name="支付没有成功")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="再试一次").tap()
+    expect(page.locator("#amount")).to_have_text(PRICE)
+    page.get_by_role("button", name="支付宝").tap()
+    page.get_by_role("button", name="同意付款").tap(timeout=15_000)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(page).to_have_url(re.compile(r"/pay(\?p=\w+)?$"))  # nothing of the payment stays in the address
+
+
+def test_back_from_the_wallet_another_way_is_paid_once(
+    platform: Platform, page: Page, scan_link: str, plate: str
+) -> None:
+    before = len(payments(platform))
+    page.goto(scan_link)
+    see_amount(page, plate)
+    page.get_by_role("button", name="支付宝").tap()
+    expect(page.get_by_role("button", name="拒绝")).to_be_visible(timeout=15_000)
+    page.go_back()
+    page.get_by_role("button", name="换一种支付方式").tap()
+    page.get_by_role("button", name="银行卡").tap()
+    type_card(page, GOOD)
+    page.get_by_role("button", name=f"支付 {PRICE}").tap()
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    assert payments(platform)[: len(payments(platform)) - before] == [
+        ("card", "succeeded"),
+        ("alipay", "cancelled"),
+    ]
+
+
+def test_waiting_survives_a_lost_network_and_a_reload(
+    page: Page, context: BrowserContext, browser: Browser, scan_link: str, plate: str
+) -> None:
+    page.goto(scan_link)
+    see_amount(page, plate)
+    page.get_by_role("button", name="微信支付").tap()
+    expect(page.get_by_alt_text("微信支付二维码")).to_be_visible(timeout=15_000)
+    assert page.evaluate("document.getElementById('qr').naturalWidth") > 0
+    page.reload()
+    expect(page.get_by_alt_text("微信支付二维码")).to_be_visible()
+    wallet = page.get_by_role("link", name="在本手机打开微信支付").get_attribute("href")
+    context.set_offline(True)
+    expect(page.locator("#away-step")).to_contain_text("网络已断开", timeout=15_000)
+    other = browser.new_page()  # another phone scans the code and pays
+    other.goto(str(wallet))
+    other.get_by_role("button", name="同意付款").click()
+    expect(other.locator("[data-status]")).to_contain_text("已付款")
+    other.close()
+    context.set_offline(False)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    page.reload()
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
+
+
+def test_in_english_by_the_keyboard_alone(browser: Browser, scan_link: str, plate: str) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 800}, locale="en-GB")
+    page = context.new_page()
+    page.goto(scan_link)
+    focus_on(page, lambda: page.get_by_role("link", name="English"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Your number plate")).to_be_visible()
+    expect(page.locator("#plate")).to_be_focused()
+    page.keyboard.type(plate)
+    page.keyboard.press("Enter")
+    expect(page.locator("#amount")).to_have_text(PRICE)
+    focus_on(page, lambda: page.get_by_role("button", name="Bank card"))
+    page.keyboard.press("Enter")
+    frame = page.frame_locator('iframe[title="Secure card payment input frame"]')
+    expect(frame.get_by_label("Card number")).to_be_visible(timeout=15_000)
+    focus_on(page, lambda: frame.get_by_label("Card number"))
+    for text in (GOOD, "1240", "123"):
+        page.keyboard.type(text)
+        page.keyboard.press("Tab")
+    focus_on(page, lambda: page.get_by_role("button", name=f"Pay {PRICE}"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Paid")).to_be_focused(timeout=15_000)
+    expect(page.get_by_role("link", name="Show the receipt")).to_be_visible(timeout=15_000)
+    context.close()
+
+
+def test_a_stranger_with_a_plate_learns_nothing(page: Page, scan_link: str, plate: str) -> None:
+    """Of a vehicle that owes nothing the page says the same as of one that nobody has ever seen."""
+    said = []
+    for typed in ("浙E99999", "苏A88888"):
+        page.goto(scan_link)
+        page.get_by_label("车牌号", exact=True).fill(typed)
+        page.get_by_role("button", name="查询金额").tap()
+        expect(page.get_by_role("heading", name="现在没有需要支付的费用")).to_be_visible()
+        said.append(page.locator("main").inner_text())
+    assert said[0] == said[1]
+
+
+def focus_on(page: Page, wanted: Callable[[], Any]) -> None:
+    """By the Tab key, as somebody does who has no mouse."""
+    for _ in range(30):
+        if wanted().evaluate("element => element === element.ownerDocument.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("it cannot be reached by the Tab key")
