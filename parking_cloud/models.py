@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parking_cloud.accounts import models as accounts
 from parking_cloud.gates import models as gates
+from parking_cloud.invoices import models as invoices
 from parking_cloud.kernel import audit, idempotency, outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.ledger import models as ledger
@@ -27,6 +28,7 @@ __all__ = [
     "gates",
     "heard",
     "idempotency",
+    "invoices",
     "ledger",
     "mandates",
     "metadata",

@@ -222,6 +222,25 @@ async def facility_label(session: AsyncSession, id_or_code: str) -> FacilityLabe
     return None if found is None else FacilityLabel(*found)
 
 
+class OperatorName(NamedTuple):
+    """What people call an operator."""
+
+    code: str
+    name: str
+
+
+async def operator_names(session: AsyncSession, operator_ids: Collection[UUID]) -> dict[UUID, OperatorName]:
+    """The names of those operators that exist."""
+    query = select(Operator.id, Operator.code, Operator.name).where(Operator.id.in_(operator_ids))
+    return {id_: OperatorName(code, name) for id_, code, name in await session.execute(query)}
+
+
+async def all_operators(session: AsyncSession) -> dict[UUID, OperatorName]:
+    """Every operator, by code."""
+    query = select(Operator.id, Operator.code, Operator.name).order_by(Operator.code)
+    return {id_: OperatorName(code, name) for id_, code, name in await session.execute(query)}
+
+
 async def all_facilities(session: AsyncSession) -> list[UUID]:
     """The ids of all facilities."""
     return list(await session.scalars(select(Facility.id)))

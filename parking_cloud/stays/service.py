@@ -13,6 +13,7 @@ from parking_cloud.registry.service import facility_labels
 from parking_cloud.stays.models import Stay
 from parking_cloud.stays.schemas import Situation, StayFacts, StayState
 from parking_cloud.tariffs.schemas import VehicleClass
+from sensor_gateway.sealing import PlateVault
 
 
 async def stay_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, StayFacts]:
@@ -63,3 +64,11 @@ async def _facts(session: AsyncSession, rows: Sequence[Stay]) -> list[StayFacts]
         )
         for row in rows
     ]
+
+
+async def masked_plates(session: AsyncSession, ids: Collection[UUID], vault: PlateVault) -> dict[UUID, str]:
+    """The plates of these stays, masked, for those who were in them; without one they are left out."""
+    query = select(Stay.id, Stay.plate_sealed).where(Stay.id.in_(ids), Stay.plate_sealed.is_not(None))
+    return {
+        id_: vault.open(sealed).masked() for id_, sealed in await session.execute(query) if sealed is not None
+    }
