@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parking_cloud.accounts import models as accounts
+from parking_cloud.arrears import models as arrears
 from parking_cloud.gates import models as gates
 from parking_cloud.invoices import models as invoices
 from parking_cloud.kernel import audit, idempotency, outbox
@@ -22,6 +23,7 @@ metadata = Base.metadata
 
 __all__ = [
     "accounts",
+    "arrears",
     "audit",
     "battery_flags",
     "counting",

@@ -11,6 +11,29 @@ depends_on = None
 
 UP: list[str] = [
     """
+    CREATE TABLE arrears_policy (
+        id UUID NOT NULL,
+        effective_from DATE NOT NULL,
+        make_up_from_day INTEGER NOT NULL,
+        nearly_overdue_from_day INTEGER NOT NULL,
+        overdue_from_day INTEGER NOT NULL,
+        reminders_needed INTEGER NOT NULL,
+        answer_working_days INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        legal_basis TEXT DEFAULT '' NOT NULL,
+        source TEXT NOT NULL,
+        created_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_arrears_policy PRIMARY KEY (id),
+        CONSTRAINT ck_arrears_policy_days CHECK (0 < make_up_from_day and make_up_from_day <
+            nearly_overdue_from_day and nearly_overdue_from_day < overdue_from_day),
+        CONSTRAINT ck_arrears_policy_reminders CHECK (reminders_needed between 2 and 9),
+        CONSTRAINT ck_arrears_policy_answer CHECK (answer_working_days between 1 and 60),
+        CONSTRAINT ck_arrears_policy_status CHECK (status in ('confirmed', 'unconfirmed')),
+        CONSTRAINT ck_arrears_policy_basis CHECK (status <> 'confirmed' or legal_basis <> ''),
+        CONSTRAINT uq_arrears_policy_effective_from UNIQUE (effective_from)
+    )
+    """,
+    """
     CREATE TABLE contact (
         user_id UUID NOT NULL,
         channel TEXT NOT NULL,
@@ -63,6 +86,7 @@ UP: list[str] = [
         kind TEXT NOT NULL,
         user_id UUID,
         plate_hash BYTEA,
+        about_at timestamptz,
         channel TEXT NOT NULL,
         address_sealed BYTEA,
         language TEXT NOT NULL,
@@ -81,6 +105,7 @@ UP: list[str] = [
         CONSTRAINT ck_notice_address CHECK ((channel = 'in_app') = (address_sealed is null)),
         CONSTRAINT ck_notice_reader CHECK (user_id is not null or plate_hash is not null or
             address_sealed is not null),
+        CONSTRAINT ck_notice_about CHECK (plate_hash is null or about_at is not null),
         CONSTRAINT ck_notice_sent CHECK (state not in ('sent', 'read') or sent_at is not null),
         CONSTRAINT ck_notice_read CHECK ((state = 'read') = (read_at is not null)),
         CONSTRAINT uq_notice_once UNIQUE (dedupe_key, channel),
@@ -142,11 +167,43 @@ UP: list[str] = [
         CONSTRAINT ck_permit_product_price CHECK (price > 0),
         CONSTRAINT ck_permit_product_refund CHECK (refund in ('none', 'by_day')),
         CONSTRAINT ck_permit_product_vehicle_class CHECK (vehicle_class in ('small', 'large',
-            'new_energy', 'new_energy_large', 'motorcycle')),
+            'new_energy', 'new_energy_large', 'motorcycle', 'exempt')),
         CONSTRAINT fk_permit_product_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
     )
     """,
     "CREATE INDEX ix_permit_product_facility_id ON permit_product (facility_id) WHERE ended_at is null",
+    """
+    CREATE TABLE arrears_case (
+        charge_id UUID NOT NULL,
+        round INTEGER DEFAULT '1' NOT NULL,
+        operator_id UUID NOT NULL,
+        facility_id UUID NOT NULL,
+        plate_hash BYTEA,
+        policy_id UUID NOT NULL,
+        owed BIGINT NOT NULL,
+        began_at timestamptz NOT NULL,
+        final_at timestamptz NOT NULL,
+        stage TEXT NOT NULL,
+        stage_since timestamptz NOT NULL,
+        next_look_at timestamptz,
+        closed_at timestamptz,
+        closed_why TEXT DEFAULT '' NOT NULL,
+        CONSTRAINT pk_arrears_case PRIMARY KEY (charge_id),
+        CONSTRAINT ck_arrears_case_stage CHECK (stage in ('payment_period', 'make_up',
+            'nearly_overdue', 'overdue')),
+        CONSTRAINT ck_arrears_case_closed CHECK ((closed_at is null) = (closed_why = '')),
+        CONSTRAINT ck_arrears_case_owed CHECK (owed > 0),
+        CONSTRAINT fk_arrears_case_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id),
+        CONSTRAINT fk_arrears_case_operator_id FOREIGN KEY(operator_id) REFERENCES operator (id),
+        CONSTRAINT fk_arrears_case_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id),
+        CONSTRAINT fk_arrears_case_policy_id FOREIGN KEY(policy_id) REFERENCES arrears_policy (id)
+    )
+    """,
+    "CREATE INDEX ix_arrears_case_next_look ON arrears_case (next_look_at) WHERE closed_at is null",
+    """
+    CREATE INDEX ix_arrears_case_operator_id ON arrears_case (operator_id, stage, charge_id) WHERE
+        closed_at is null
+    """,
     """
     CREATE TABLE mandate_taking (
         charge_id UUID NOT NULL,
@@ -164,6 +221,34 @@ UP: list[str] = [
         CONSTRAINT fk_mandate_taking_payment_id FOREIGN KEY(payment_id) REFERENCES payment (id)
     )
     """,
+    """
+    CREATE TABLE objection (
+        id UUID NOT NULL,
+        charge_id UUID NOT NULL,
+        operator_id UUID NOT NULL,
+        facility_id UUID NOT NULL,
+        said_by UUID,
+        grounds TEXT NOT NULL,
+        state TEXT NOT NULL,
+        opened_at timestamptz NOT NULL,
+        answer_by DATE NOT NULL,
+        escalated_at timestamptz,
+        answered_at timestamptz,
+        answered_by UUID,
+        answer TEXT DEFAULT '' NOT NULL,
+        lowered_to BIGINT,
+        CONSTRAINT pk_objection PRIMARY KEY (id),
+        CONSTRAINT ck_objection_state CHECK (state in ('open', 'upheld', 'rejected')),
+        CONSTRAINT ck_objection_answered CHECK ((state = 'open') = (answered_at is null)),
+        CONSTRAINT ck_objection_reason CHECK (state = 'open' or answer <> ''),
+        CONSTRAINT fk_objection_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id),
+        CONSTRAINT fk_objection_operator_id FOREIGN KEY(operator_id) REFERENCES operator (id),
+        CONSTRAINT fk_objection_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
+    )
+    """,
+    "CREATE INDEX ix_objection_charge_id ON objection (charge_id)",
+    "CREATE INDEX ix_objection_operator_id ON objection (operator_id, id) WHERE state = 'open'",
+    "CREATE UNIQUE INDEX uq_objection_open ON objection (charge_id) WHERE state = 'open'",
     """
     CREATE TABLE permit_purchase (
         id UUID NOT NULL,
@@ -192,12 +277,34 @@ UP: list[str] = [
     """,
     "CREATE INDEX ix_permit_purchase_unpaid ON permit_purchase (asked_at) WHERE state = 'unpaid'",
     "CREATE INDEX ix_permit_purchase_user_id ON permit_purchase (user_id)",
+    """
+    CREATE TABLE arrears_reminder (
+        charge_id UUID NOT NULL,
+        round INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        how TEXT NOT NULL,
+        dedupe_key TEXT NOT NULL,
+        asked_at timestamptz NOT NULL,
+        given_at timestamptz,
+        recorded_by UUID,
+        note TEXT DEFAULT '' NOT NULL,
+        CONSTRAINT pk_arrears_reminder PRIMARY KEY (charge_id, round, number),
+        CONSTRAINT ck_arrears_reminder_number CHECK (number > 0),
+        CONSTRAINT ck_arrears_reminder_how CHECK (how in ('notice', 'by_hand')),
+        CONSTRAINT ck_arrears_reminder_by_hand CHECK (how <> 'by_hand' or (given_at is not null and
+            note <> '')),
+        CONSTRAINT fk_arrears_reminder_case FOREIGN KEY(charge_id) REFERENCES arrears_case
+            (charge_id),
+        CONSTRAINT uq_arrears_reminder_dedupe_key UNIQUE (dedupe_key)
+    )
+    """,
+    "CREATE INDEX ix_arrears_reminder_not_given ON arrears_reminder (charge_id) WHERE given_at is null",
 ]
 
 DOWN: list[str] = [
     """
-    DROP TABLE permit_purchase, mandate_taking, permit_product, vehicle_binding, notice,
-    mandate, contact
+    DROP TABLE arrears_reminder, permit_purchase, objection, mandate_taking, arrears_case,
+    permit_product, vehicle_binding, notice, mandate, contact, arrears_policy
     """,
 ]
 

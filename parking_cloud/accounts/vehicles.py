@@ -266,14 +266,21 @@ async def _locked(session: AsyncSession, binding_id: UUID) -> VehicleBinding:
     return binding
 
 
-async def holders(session: AsyncSession, plate_hashes: Collection[bytes]) -> dict[bytes, UUID]:
+class Holder(NamedTuple):
+    """Who holds a vehicle, and from when on it is theirs."""
+
+    user_id: UUID
+    since: datetime
+
+
+async def holders(session: AsyncSession, plate_hashes: Collection[bytes]) -> dict[bytes, Holder]:
     """Who holds these plates, verified; others are left out."""
     rows = await session.execute(
-        select(VehicleBinding.plate_hash, VehicleBinding.user_id).where(
+        select(VehicleBinding.plate_hash, VehicleBinding.user_id, VehicleBinding.since).where(
             VehicleBinding.plate_hash.in_(plate_hashes), VehicleBinding.state == "verified"
         )
     )
-    return {row.plate_hash: row.user_id for row in rows}
+    return {plate: Holder(user_id, since) for plate, user_id, since in rows if since is not None}
 
 
 async def holdings(session: AsyncSession, user_id: UUID) -> list[Holding]:
@@ -293,13 +300,15 @@ class BindingFacts(NamedTuple):
     plate_hash: bytes
     state: Standing
     reason: str
+    since: datetime | None
 
 
 async def binding_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, BindingFacts]:
     """Those of these bindings that exist."""
     rows = await session.scalars(select(VehicleBinding).where(VehicleBinding.id.in_(ids)))
     return {
-        row.id: BindingFacts(row.user_id, row.plate_hash, Standing(row.state), row.reason) for row in rows
+        row.id: BindingFacts(row.user_id, row.plate_hash, Standing(row.state), row.reason, row.since)
+        for row in rows
     }
 
 

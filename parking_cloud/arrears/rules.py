@@ -113,15 +113,23 @@ def _was_reminded(pauses: Sequence[Pause], given: Sequence[datetime], now: datet
     return counted(last_needed, pauses, now) >= last_stage
 
 
-def reminders_due(held: Stage, policy: Policy, paused: bool) -> int:
-    """How many reminders should have been asked for by this stage: the first with the make-up period, one
-    more with what follows, and in the last stage all that the policy needs. None while an objection is
-    open."""
-    if paused or held is Stage.PAYMENT_PERIOD:
-        return 0
-    if held is Stage.MAKE_UP:
-        return min(1, policy.reminders_needed)
-    return policy.reminders_needed
+def reminder_is_due(
+    held: Stage, asked: Sequence[datetime | None], now: datetime, policy: Policy, *, paused: bool
+) -> bool:
+    """Whether the next reminder is to be asked for. `asked`: those so far, each with when it was really
+    given.
+
+    The first comes with the make-up period, the others with what follows: each only when the one before
+    has been given for a whole last stage, so that a platform that was away does not remind twice in one
+    day. None while an objection is open.
+    """
+    if paused or held is Stage.PAYMENT_PERIOD or len(asked) >= policy.reminders_needed:
+        return False
+    if not asked:
+        return True
+    last = asked[-1]
+    apart = timedelta(days=policy.overdue_from_day - policy.nearly_overdue_from_day)
+    return held is not Stage.MAKE_UP and last is not None and now - last >= apart
 
 
 def punishable(held: Stage, policy: Policy) -> bool:

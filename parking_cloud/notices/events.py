@@ -28,9 +28,9 @@ async def tell_of_vehicles(session: AsyncSession, _: Redis, messages: Sequence[O
 async def _tell(session: AsyncSession, what: str, key: str, binding: BindingFacts, now: datetime) -> None:
     if what == "claimed":
         holder = (await holders(session, [binding.plate_hash])).get(binding.plate_hash)
-        if holder is None or holder == binding.user_id:
+        if holder is None or holder.user_id == binding.user_id:
             return
-        reader, texts = holder, CLAIMED_BY_ANOTHER
+        reader, texts = holder.user_id, CLAIMED_BY_ANOTHER
     elif what == "ended" and not binding.reason:
         return  # the driver did it themselves
     else:
@@ -43,5 +43,7 @@ async def _tell(session: AsyncSession, what: str, key: str, binding: BindingFact
         texts=texts,
         now=now,
     )
-    if what == "verified":
-        await service.vehicle_found_its_holder(session, binding.user_id, binding.plate_hash, now)
+    if what == "verified" and binding.since is not None:
+        await service.vehicle_found_its_holder(
+            session, binding.user_id, binding.plate_hash, binding.since, now
+        )

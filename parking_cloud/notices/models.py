@@ -52,6 +52,7 @@ class Notice(Base):
         CheckConstraint(
             "user_id is not null or plate_hash is not null or address_sealed is not null", name="reader"
         ),
+        CheckConstraint("plate_hash is null or about_at is not null", name="about"),
         CheckConstraint("state not in ('sent', 'read') or sent_at is not null", name="sent"),
         CheckConstraint("(state = 'read') = (read_at is not null)", name="read"),
         UniqueConstraint("dedupe_key", "channel", name="uq_notice_once"),
@@ -68,6 +69,8 @@ class Notice(Base):
     kind: Mapped[str]
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("user_account.id"))
     plate_hash: Mapped[bytes | None]
+    about_at: Mapped[datetime | None]
+    """Of when it is: a vehicle's later holder is not told of it."""
     channel: Mapped[str]
     address_sealed: Mapped[bytes | None]
     language: Mapped[str]

@@ -29,6 +29,8 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 
     user_id: UUID | None = None
     plate_hash: bytes | None = None
+    about_at: datetime | None = None
+    """With a vehicle: of when it is. Who has that vehicle only since later is not told of it."""
     mail: str = ""
 
 

@@ -49,7 +49,7 @@ async def tell(
     """
     user_id = reader.user_id
     if user_id is None and reader.plate_hash is not None:
-        user_id = (await vehicles.holders(session, [reader.plate_hash])).get(reader.plate_hash)
+        user_id = await _holder(session, reader.plate_hash, reader.about_at)
     rows: list[dict[str, object]] = [
         {"channel": contact.channel, "address_sealed": contact.sealed, "language": contact.language}
         for contact in await _contacts(session, user_id)
@@ -68,6 +68,7 @@ async def tell(
         "kind": kind,
         "user_id": user_id,
         "plate_hash": reader.plate_hash,
+        "about_at": reader.about_at,
         "texts": msgspec.to_builtins(texts),
         "created_at": now,
     }
@@ -78,6 +79,13 @@ async def tell(
         .returning(Notice.id)
     )
     return bool(written.all())
+
+
+async def _holder(session: AsyncSession, plate_hash: bytes, about_at: datetime | None) -> UUID | None:
+    holder = (await vehicles.holders(session, [plate_hash])).get(plate_hash)
+    if holder is None or about_at is None or about_at < holder.since:
+        return None
+    return holder.user_id
 
 
 def _in_app(user_id: UUID | None, now: datetime) -> dict[str, object]:
@@ -117,12 +125,13 @@ def _best(sent_at: datetime | None, failed: bool) -> NoticeState:
 
 
 async def vehicle_found_its_holder(
-    session: AsyncSession, user_id: UUID, plate_hash: bytes, now: datetime
+    session: AsyncSession, user_id: UUID, plate_hash: bytes, since: datetime, now: datetime
 ) -> None:
-    """What waited for a vehicle's holder is laid before them."""
+    """What waited for a vehicle's holder is laid before them, as far as it is of their time."""
     await session.execute(
         update(Notice)
         .where(Notice.plate_hash == plate_hash, Notice.user_id.is_(None), Notice.state == "queued")
+        .where(Notice.about_at >= since)
         .values(user_id=user_id, state="sent", sent_at=now)
     )
 

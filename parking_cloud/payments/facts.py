@@ -179,3 +179,10 @@ def receipt_token(secret_key: str, payment_id: UUID) -> str:
     them. They follow from the payment, so that a second asking gives the same ones."""
     key = hmac.digest(secret_key.encode(), b"parking-cloud receipt", sha256)
     return urlsafe_b64encode(hmac.digest(key, payment_id.bytes, sha256)).decode().rstrip("=")
+
+
+async def receipt_opens(session: AsyncSession, token: str, charge_id: UUID, secret_key: str) -> bool:
+    """Whether a receipt's token is of a payment that was for this charge."""
+    paid = await session.scalars(select(PaymentPart.payment_id).where(PaymentPart.charge_id == charge_id))
+    tokens = (receipt_token(secret_key, payment) for payment in paid)
+    return any(hmac.compare_digest(own.encode(), token.encode()) for own in tokens)

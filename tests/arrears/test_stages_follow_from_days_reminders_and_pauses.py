@@ -18,7 +18,7 @@ from parking_cloud.arrears.rules import (
     counted,
     next_look,
     punishable,
-    reminders_due,
+    reminder_is_due,
     stage,
 )
 
@@ -83,9 +83,24 @@ def test_nothing_follows_from_a_policy_that_is_not_confirmed() -> None:
     assert not any(punishable(held, POLICY) for held in ORDER[:-1])
 
 
-def test_reminders_are_asked_for_by_stage_and_not_during_an_objection() -> None:
-    assert [reminders_due(held, POLICY, paused=False) for held in ORDER] == [0, 1, 2, 2]
-    assert {reminders_due(held, POLICY, paused=True) for held in ORDER} == {0}
+@pytest.mark.parametrize(
+    ("held", "asked", "expected"),
+    [
+        (Stage.PAYMENT_PERIOD, [], False),
+        (Stage.MAKE_UP, [], True),
+        (Stage.MAKE_UP, [day(30)], False),
+        (Stage.NEARLY_OVERDUE, [day(30)], True),
+        (Stage.NEARLY_OVERDUE, [None], False),
+        (Stage.NEARLY_OVERDUE, [day(60)], False),
+        (Stage.NEARLY_OVERDUE, [day(30), day(60)], False),
+        (Stage.NEARLY_OVERDUE, [], True),
+    ],
+)
+def test_each_reminder_waits_for_the_one_before(
+    held: Stage, asked: list[datetime | None], expected: bool
+) -> None:
+    assert reminder_is_due(held, asked, day(61), POLICY, paused=False) is expected
+    assert not reminder_is_due(held, asked, day(61), POLICY, paused=True)
 
 
 def test_the_answer_is_due_after_working_days_of_the_city() -> None:

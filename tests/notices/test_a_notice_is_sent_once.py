@@ -101,7 +101,7 @@ async def test_a_carrier_that_stays_away_is_given_up_after_days(sessions: Sessio
 
 
 async def test_a_vehicle_that_nobody_has_is_not_told(sessions: Sessions) -> None:
-    await tell(sessions, Reader(plate_hash=b"x" * 32))
+    await tell(sessions, Reader(plate_hash=b"x" * 32, about_at=NOW))
     assert await state_of(sessions) is NoticeState.QUEUED
 
 
