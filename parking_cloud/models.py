@@ -16,6 +16,7 @@ from parking_cloud.operations import models as operations
 from parking_cloud.payments import mandate_models as mandates
 from parking_cloud.payments import models as payments
 from parking_cloud.registry import models as registry
+from parking_cloud.settlement import models as settlement
 from parking_cloud.stays import models as stays
 from parking_cloud.tariffs import models as tariffs
 
@@ -40,6 +41,7 @@ __all__ = [
     "outbox",
     "payments",
     "registry",
+    "settlement",
     "stays",
     "tariffs",
 ]

@@ -18,7 +18,7 @@ UP: list[str] = [
         name TEXT DEFAULT '' NOT NULL,
         CONSTRAINT pk_ledger_account PRIMARY KEY (id),
         CONSTRAINT ck_ledger_account_kind CHECK (kind in ('driver', 'operator', 'cash',
-            'provider', 'refunds', 'fees', 'platform', 'payout')),
+            'provider', 'bank', 'refunds', 'fees', 'platform', 'payout')),
         CONSTRAINT uq_ledger_account_key UNIQUE NULLS NOT DISTINCT (kind, operator_id, name),
         CONSTRAINT fk_ledger_account_operator_id FOREIGN KEY(operator_id) REFERENCES operator
             (id)

@@ -299,6 +299,12 @@ UP: list[str] = [
     )
     """,
     "CREATE INDEX ix_arrears_reminder_not_given ON arrears_reminder (charge_id) WHERE given_at is null",
+    """
+    INSERT INTO arrears_policy (id, effective_from, make_up_from_day, nearly_overdue_from_day,
+        overdue_from_day, reminders_needed, answer_working_days, status, source)
+    VALUES (gen_random_uuid(), '2024-01-01', 30, 60, 75, 2, 5, 'unconfirmed', '北京道路停车欠费状态（缴费期 30
+        日、补缴至 60 日、即将逾期至 75 日，两次催缴后逾期）；湖州条例的相应条款尚未核实，仅作提示')
+    """,
 ]
 
 DOWN: list[str] = [

@@ -11,6 +11,64 @@ depends_on = None
 
 UP: list[str] = [
     """
+    CREATE TABLE provider_book_line (
+        provider TEXT NOT NULL,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        amount BIGINT NOT NULL,
+        fee BIGINT NOT NULL,
+        at timestamptz NOT NULL,
+        day DATE NOT NULL,
+        payment_id TEXT DEFAULT '' NOT NULL,
+        refund_id TEXT DEFAULT '' NOT NULL,
+        dispute_id TEXT DEFAULT '' NOT NULL,
+        cause_kind TEXT,
+        cause_reference TEXT,
+        read_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_provider_book_line PRIMARY KEY (provider, id)
+    )
+    """,
+    "CREATE INDEX ix_provider_book_line_cause ON provider_book_line (cause_kind, cause_reference)",
+    "CREATE INDEX ix_provider_book_line_day ON provider_book_line (provider, day)",
+    """
+    CREATE TABLE reconciliation_difference (
+        id UUID NOT NULL,
+        provider TEXT NOT NULL,
+        day DATE NOT NULL,
+        kind TEXT NOT NULL,
+        cause_kind TEXT NOT NULL,
+        cause_reference TEXT NOT NULL,
+        here BIGINT NOT NULL,
+        there BIGINT NOT NULL,
+        found_at timestamptz NOT NULL,
+        resolved_at timestamptz,
+        resolved_by TEXT DEFAULT '' NOT NULL,
+        note TEXT DEFAULT '' NOT NULL,
+        CONSTRAINT pk_reconciliation_difference PRIMARY KEY (id),
+        CONSTRAINT ck_reconciliation_difference_kind CHECK (kind in ('missing_here',
+            'missing_there', 'amount', 'timing', 'unknown_line')),
+        CONSTRAINT ck_reconciliation_difference_resolved CHECK ((resolved_at is null) = (resolved_by
+            = '')),
+        CONSTRAINT uq_difference_once UNIQUE (provider, day, cause_kind, cause_reference)
+    )
+    """,
+    """
+    CREATE INDEX ix_reconciliation_difference_open ON reconciliation_difference (day) WHERE
+        resolved_at is null
+    """,
+    """
+    CREATE TABLE reconciliation_run (
+        provider TEXT NOT NULL,
+        day DATE NOT NULL,
+        lines INTEGER NOT NULL,
+        books BIGINT NOT NULL,
+        ledger BIGINT NOT NULL,
+        fees BIGINT NOT NULL,
+        ran_at timestamptz NOT NULL,
+        CONSTRAINT pk_reconciliation_run PRIMARY KEY (provider, day)
+    )
+    """,
+    """
     CREATE TABLE receipt (
         id UUID NOT NULL,
         number TEXT NOT NULL,
@@ -43,6 +101,70 @@ UP: list[str] = [
         CONSTRAINT fk_receipt_counter_operator_id FOREIGN KEY(operator_id) REFERENCES operator (id)
     )
     """,
+    """
+    CREATE TABLE settlement_statement (
+        id UUID NOT NULL,
+        number TEXT NOT NULL,
+        operator_id UUID NOT NULL,
+        first_day DATE NOT NULL,
+        until DATE NOT NULL,
+        lines JSONB NOT NULL,
+        charged BIGINT NOT NULL,
+        electronic BIGINT NOT NULL,
+        cash BIGINT NOT NULL,
+        refunded BIGINT NOT NULL,
+        charged_back BIGINT NOT NULL,
+        fees BIGINT NOT NULL,
+        commission BIGINT NOT NULL,
+        net BIGINT NOT NULL,
+        carried_in BIGINT NOT NULL,
+        payout BIGINT NOT NULL,
+        carried_out BIGINT NOT NULL,
+        closed_at timestamptz NOT NULL,
+        closed_by UUID,
+        transferred_at timestamptz,
+        transfer_reference TEXT DEFAULT '' NOT NULL,
+        transferred_by UUID,
+        CONSTRAINT pk_settlement_statement PRIMARY KEY (id),
+        CONSTRAINT ck_settlement_statement_sides CHECK (payout >= 0 and carried_out <= 0 and
+            carried_in <= 0),
+        CONSTRAINT ck_settlement_statement_sum CHECK (net + carried_in = payout + carried_out),
+        CONSTRAINT ck_settlement_statement_transferred CHECK ((transferred_at is null) =
+            (transfer_reference = '')),
+        CONSTRAINT uq_settlement_statement_until UNIQUE (operator_id, until),
+        CONSTRAINT uq_settlement_statement_number UNIQUE (number),
+        CONSTRAINT fk_settlement_statement_operator_id FOREIGN KEY(operator_id) REFERENCES operator
+            (id)
+    )
+    """,
+    """
+    CREATE TABLE settlement_item (
+        movement_id UUID NOT NULL,
+        charge_id UUID NOT NULL,
+        operator_id UUID NOT NULL,
+        facility_id UUID NOT NULL,
+        day DATE NOT NULL,
+        kind TEXT NOT NULL,
+        method TEXT DEFAULT '' NOT NULL,
+        amount BIGINT NOT NULL,
+        statement_id UUID,
+        CONSTRAINT pk_settlement_item PRIMARY KEY (movement_id, charge_id),
+        CONSTRAINT ck_settlement_item_kind CHECK (kind in ('charged', 'paid', 'refunded',
+            'charged_back', 'fee')),
+        CONSTRAINT fk_settlement_item_movement_id FOREIGN KEY(movement_id) REFERENCES
+            ledger_movement (id),
+        CONSTRAINT fk_settlement_item_charge_id FOREIGN KEY(charge_id) REFERENCES charge (id),
+        CONSTRAINT fk_settlement_item_operator_id FOREIGN KEY(operator_id) REFERENCES operator (id),
+        CONSTRAINT fk_settlement_item_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id),
+        CONSTRAINT fk_settlement_item_statement_id FOREIGN KEY(statement_id) REFERENCES
+            settlement_statement (id)
+    )
+    """,
+    """
+    CREATE INDEX ix_settlement_item_open ON settlement_item (operator_id, day) WHERE statement_id is
+        null
+    """,
+    "CREATE INDEX ix_settlement_item_statement_id ON settlement_item (statement_id)",
     """
     CREATE TABLE invoice (
         id UUID NOT NULL,
@@ -77,10 +199,52 @@ UP: list[str] = [
     CREATE UNIQUE INDEX uq_invoice_of_receipt ON invoice (receipt_id) WHERE red_of is null and state
         in ('requested', 'issued', 'reversed')
     """,
+    """
+    CREATE FUNCTION settlement_is_closed() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'UPDATE' AND TG_TABLE_NAME = 'settlement_item' THEN
+            IF OLD.statement_id IS NULL AND to_jsonb(NEW) - 'statement_id' = to_jsonb(OLD) - 'statement_id'
+            THEN
+                RETURN NEW;
+            END IF;
+        ELSIF TG_OP = 'UPDATE' THEN
+            IF OLD.transferred_at IS NULL AND
+                to_jsonb(NEW) - '{transferred_at,transfer_reference,transferred_by}'::text[] =
+                to_jsonb(OLD) - '{transferred_at,transfer_reference,transferred_by}'::text[]
+            THEN
+                RETURN NEW;
+            END IF;
+        END IF;
+        RAISE EXCEPTION 'what is settled is never changed or removed';
+    END $$
+    """,
+    """
+    CREATE TRIGGER settlement_is_closed BEFORE UPDATE OR DELETE ON settlement_statement
+    FOR EACH ROW EXECUTE FUNCTION settlement_is_closed()
+    """,
+    """
+    CREATE TRIGGER settlement_is_closed BEFORE UPDATE OR DELETE ON settlement_item
+    FOR EACH ROW EXECUTE FUNCTION settlement_is_closed()
+    """,
+    """
+    CREATE FUNCTION receipt_stands() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'receipts are never changed or removed';
+    END $$
+    """,
+    """
+    CREATE TRIGGER receipt_stands BEFORE UPDATE OR DELETE ON receipt
+    FOR EACH ROW EXECUTE FUNCTION receipt_stands()
+    """,
 ]
 
 DOWN: list[str] = [
-    "DROP TABLE invoice, receipt_counter, receipt",
+    """
+    DROP TABLE invoice, settlement_item, settlement_statement, receipt_counter, receipt,
+    reconciliation_run, reconciliation_difference, provider_book_line
+    """,
+    "DROP FUNCTION settlement_is_closed",
+    "DROP FUNCTION receipt_stands",
 ]
 
 

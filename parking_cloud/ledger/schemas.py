@@ -6,10 +6,11 @@
 | operator | per operator | never: below zero is what it has earned, paid or not |
 | cash | per operator | cash its attendants took, which it holds already |
 | provider | per provider | money at the provider |
+| bank | | money that providers have paid out to the platform's bank |
 | refunds | per operator | never: below zero is what is decided to be paid back, and not yet was |
 | fees | per provider | what the provider kept |
 | platform | | never: below zero is the platform's commission |
-| payout | per operator | what was paid out to the operator |
+| payout | per operator | never: below zero is what is settled, and not yet transferred to the operator |
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class AccountKind(StrEnum):
     OPERATOR = "operator"
     CASH = "cash"
     PROVIDER = "provider"
+    BANK = "bank"
     REFUNDS = "refunds"
     FEES = "fees"
     PLATFORM = "platform"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -84,7 +85,7 @@ async def balance(session: AsyncSession, account: Account) -> Fen:
             " join ledger_account a on a.id = e.account_id where a.kind = :kind and a.name = :name"
             " and a.operator_id is not distinct from cast(:operator as uuid)"
         ),
-        {"kind": account.kind.value, "name": account.name, "operator": account.operator_id},
+        _named(account),
     )
     return Fen(total or 0)
 
@@ -99,6 +100,80 @@ async def balances(session: AsyncSession, kind: AccountKind) -> dict[Account, Fe
         {"kind": kind.value},
     )
     return {Account(kind, operator, name): Fen(amount) for operator, name, amount in rows}
+
+
+class Movement(NamedTuple):
+    """A movement, as those who follow the ledger read it."""
+
+    id: UUID
+    kind: str
+    reference: str
+    at: datetime
+    booked_at: datetime
+
+
+async def movements(
+    session: AsyncSession, kinds: Collection[str], *, booked_since: datetime, after: UUID | None, limit: int
+) -> list[Movement]:
+    """Movements of some kinds that were booked since then, by id: those after `after`."""
+    rows = await session.execute(
+        text(
+            "select id, kind, reference, at, booked_at from ledger_movement where kind = any(:kinds)"
+            " and booked_at >= :since and (cast(:after as uuid) is null or id > :after)"
+            " order by id limit :limit"
+        ),
+        {"kinds": list(kinds), "since": booked_since, "after": after, "limit": limit},
+    )
+    return [Movement(*row) for row in rows]
+
+
+class OnAccount(NamedTuple):
+    """What a movement did to one account, in fen."""
+
+    kind: str
+    reference: str
+    at: datetime
+    amount: Fen
+
+
+async def on_account(
+    session: AsyncSession, account: Account, since: datetime, until: datetime
+) -> list[OnAccount]:
+    """All that happened on an account with since <= at < until, oldest first."""
+    rows = await session.execute(
+        text(
+            "select m.kind, m.reference, m.at, e.amount from ledger_movement m"
+            " join ledger_entry e on e.movement_id = m.id join ledger_account a on a.id = e.account_id"
+            " where a.kind = :kind and a.name = :name"
+            " and a.operator_id is not distinct from cast(:operator as uuid)"
+            " and m.at >= :since and m.at < :until order by m.at, m.id"
+        ),
+        _named(account) | {"since": since, "until": until},
+    )
+    return [OnAccount(kind, reference, at, Fen(amount)) for kind, reference, at, amount in rows]
+
+
+async def of_causes(
+    session: AsyncSession, account: Account, causes: Collection[tuple[str, str]]
+) -> list[OnAccount]:
+    """What these causes (kind, reference) did to an account, whenever that was."""
+    rows = await session.execute(
+        text(
+            "select m.kind, m.reference, m.at, e.amount from"
+            " unnest(cast(:kinds as text[]), cast(:references as text[])) as w(kind, reference)"
+            " join ledger_movement m on m.kind = w.kind and m.reference = w.reference"
+            " join ledger_entry e on e.movement_id = m.id join ledger_account a on a.id = e.account_id"
+            " where a.kind = :kind and a.name = :name"
+            " and a.operator_id is not distinct from cast(:operator as uuid)"
+        ),
+        _named(account)
+        | {"kinds": [kind for kind, _ in causes], "references": [reference for _, reference in causes]},
+    )
+    return [OnAccount(kind, reference, at, Fen(amount)) for kind, reference, at, amount in rows]
+
+
+def _named(account: Account) -> dict[str, Any]:
+    return {"kind": account.kind.value, "name": account.name, "operator": account.operator_id}
 
 
 async def _already_booked(session: AsyncSession, kind: str, reference: str) -> dict[Account, int]:
