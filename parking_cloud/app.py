@@ -42,6 +42,7 @@ from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
 from parking_cloud.payments.exit_routes import route_handlers as exit_routes
 from parking_cloud.payments.limits import Limiter
+from parking_cloud.payments.me_routes import route_handlers as my_money_routes
 from parking_cloud.payments.paying import Cashier
 from parking_cloud.payments.place_routes import route_handlers as pay_place_routes
 from parking_cloud.payments.providers import make_providers
@@ -173,6 +174,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *tariff_routes,
             *stay_routes,
             *payment_routes,
+            *my_money_routes,
             *pay_place_routes,
             *pay_webhook_routes,
             *exit_routes,

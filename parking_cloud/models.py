@@ -6,7 +6,7 @@ from parking_cloud.accounts import models as accounts
 from parking_cloud.arrears import models as arrears
 from parking_cloud.gates import models as gates
 from parking_cloud.invoices import models as invoices
-from parking_cloud.kernel import audit, idempotency, outbox
+from parking_cloud.kernel import audit, follow_ups, idempotency, outbox
 from parking_cloud.kernel.db import Base
 from parking_cloud.ledger import models as ledger
 from parking_cloud.notices import models as notices
@@ -28,6 +28,7 @@ __all__ = [
     "audit",
     "battery_flags",
     "counting",
+    "follow_ups",
     "gates",
     "heard",
     "idempotency",

@@ -24,6 +24,7 @@ PUBLIC = {
     "/pay",
     "/pay/return",
     "/v1/auth/login",
+    "/v1/charges/{charge_id:uuid}/objections",
     "/v1/facilities",
     "/v1/facilities/{facility:str}",
     "/v1/facilities/{facility:str}/spaces",
@@ -31,6 +32,7 @@ PUBLIC = {
     "/v1/geo/outlines",
     "/v1/geo/roads",
     "/v1/guidance/facilities",
+    "/v1/invoices",
     "/v1/occupancy/stream",
     "/v1/pay/offers",
     "/v1/pay/payments",
@@ -38,6 +40,8 @@ PUBLIC = {
     "/v1/pay/payments/{payment:str}/qr.svg",
     "/v1/pay/places/{name:str}",
     "/v1/pay/webhooks/{provider:str}",
+    "/v1/permit-products",
+    "/v1/receipts/{token:str}",
 }
 
 

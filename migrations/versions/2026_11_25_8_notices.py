@@ -34,6 +34,17 @@ UP: list[str] = [
     )
     """,
     """
+    CREATE TABLE follow_up (
+        kind TEXT NOT NULL,
+        key UUID NOT NULL,
+        try_again_at timestamptz DEFAULT now() NOT NULL,
+        attempts INTEGER DEFAULT '0' NOT NULL,
+        failure TEXT DEFAULT '' NOT NULL,
+        CONSTRAINT pk_follow_up PRIMARY KEY (kind, key)
+    )
+    """,
+    "CREATE INDEX ix_follow_up_try_again_at ON follow_up (try_again_at)",
+    """
     CREATE TABLE contact (
         user_id UUID NOT NULL,
         channel TEXT NOT NULL,
@@ -310,7 +321,7 @@ UP: list[str] = [
 DOWN: list[str] = [
     """
     DROP TABLE arrears_reminder, permit_purchase, objection, mandate_taking, arrears_case,
-    permit_product, vehicle_binding, notice, mandate, contact, arrears_policy
+    permit_product, vehicle_binding, notice, mandate, contact, follow_up, arrears_policy
     """,
 ]
 

@@ -293,6 +293,22 @@ async def holdings(session: AsyncSession, user_id: UUID) -> list[Holding]:
     return [Holding(id_, plate_hash, since) for id_, plate_hash, since in rows if since is not None]
 
 
+class HeldVehicle(NamedTuple):
+    """A driver's verified vehicle, its plate sealed."""
+
+    plate_hash: bytes
+    plate_sealed: bytes
+    since: datetime
+
+
+async def held_vehicle(session: AsyncSession, user_id: UUID, binding_id: UUID) -> HeldVehicle:
+    """One of a driver's verified vehicles. Raises ClaimNotFound."""
+    binding = await session.get(VehicleBinding, binding_id)
+    if binding is None or binding.user_id != user_id or binding.state != "verified" or binding.since is None:
+        raise ClaimNotFound()
+    return HeldVehicle(binding.plate_hash, binding.plate_sealed, binding.since)
+
+
 class BindingFacts(NamedTuple):
     """A binding, for who tells of it."""
 

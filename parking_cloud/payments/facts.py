@@ -186,3 +186,24 @@ async def receipt_opens(session: AsyncSession, token: str, charge_id: UUID, secr
     paid = await session.scalars(select(PaymentPart.payment_id).where(PaymentPart.charge_id == charge_id))
     tokens = (receipt_token(secret_key, payment) for payment in paid)
     return any(hmac.compare_digest(own.encode(), token.encode()) for own in tokens)
+
+
+async def payments_by(
+    session: AsyncSession, user_id: UUID, charge_ids: Collection[UUID]
+) -> dict[UUID, list[UUID]]:
+    """The payments of these charges that a signed-in driver made, where they succeeded."""
+    rows = await session.execute(
+        select(PaymentPart.charge_id, Payment.id)
+        .join(Payment, Payment.id == PaymentPart.payment_id)
+        .where(
+            PaymentPart.charge_id.in_(charge_ids),
+            Payment.payer_id == user_id,
+            Payment.state == PaymentState.SUCCEEDED.value,
+            Payment.via.in_((Via.APP.value, Via.MANDATE.value)),
+        )
+        .order_by(Payment.id)
+    )
+    found: dict[UUID, list[UUID]] = {}
+    for charge, payment in rows:
+        found.setdefault(charge, []).append(payment)
+    return found

@@ -43,7 +43,8 @@ class ProviderBookLine(Base):
 
 
 class ReconciliationRun(Base):
-    """A day of a provider's books compared with the ledger. Compared again, its row says how it then stood."""
+    """A day of a provider's books compared with the ledger. Compared again, its row says how it then
+    stood."""
 
     __tablename__ = "reconciliation_run"
 
@@ -84,8 +85,8 @@ class ReconciliationDifference(Base):
 
 
 class SettlementStatement(Base):
-    """结算单: what an operator is owed for the days before `until`. A trigger lets nothing of it be changed but
-    that it was transferred."""
+    """结算单: what an operator is owed for the days before `until`. A trigger lets nothing of it be
+    changed but that it was transferred."""
 
     __tablename__ = "settlement_statement"
     __table_args__ = (

@@ -60,8 +60,8 @@ def compare(
 ) -> list[Difference]:
     """Every difference of a day, so that their sum is the whole of it to the fen.
 
-    `known_*`: what the other side has of these causes on whatever day; `unknown`: lines (id, amount) that name
-    nothing of ours.
+    `known_*`: what the other side has of these causes on whatever day; `unknown`: lines (id, amount) that
+    name nothing of ours.
     """
     lines = _by_cause(there)
     booked = _by_cause(here)
@@ -145,8 +145,8 @@ _PAID = {"card": 0, "alipay": 1, "wechat_pay": 2}
 
 
 def statement_lines(items: Iterable[Item], commission_bp: Mapping[str, int]) -> list[Line]:
-    """The lines of a statement, by facility and day. `commission_bp`: by facility, in 1/10,000 of what drivers
-    paid there, less what went back; a facility that is not in it has none."""
+    """The lines of a statement, by facility and day. `commission_bp`: by facility, in 1/10,000 of what
+    drivers paid there, less what went back; a facility that is not in it has none."""
     sums: dict[tuple[str, date], list[int]] = {}
     for item in items:
         row = sums.setdefault((item.facility, item.day), [0] * 8)
@@ -191,7 +191,8 @@ def _line(facility: str, day: date, row: list[int], commission_bp: Mapping[str, 
 
 
 def commission(base: int, bp: int) -> int:
-    """The platform's part in fen, rounded to the operator's favour; of more paid back than paid, given back."""
+    """The platform's part in fen, rounded to the operator's favour; of more paid back than paid, given
+    back."""
     return base * bp // 10_000
 
 
