@@ -19,21 +19,20 @@ from redis.asyncio import Redis
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from parking_cloud import metrics
+from parking_cloud import following, metrics
 from parking_cloud.accounts import events as account_events
+from parking_cloud.arrears.cases import advance
+from parking_cloud.arrears.objections import escalate
 from parking_cloud.gates import events as gate_events
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.clock import SystemClock
-from parking_cloud.kernel.contacts import ContactVault
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
 from parking_cloud.kernel.idempotency import forget_old
 from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.settings import Settings, load_settings
-from parking_cloud.notices.desk import NoticeDesk
 from parking_cloud.notices.events import tell_of_vehicles
-from parking_cloud.notices.senders import make_senders
 from parking_cloud.occupancy.certainty import refresh_certainty
 from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
@@ -50,6 +49,7 @@ from parking_cloud.operations.jobs import judge_devices, judge_silence
 from parking_cloud.operations.sources import Received, SourceEar, judge_sources
 from parking_cloud.payments.desk import Desk
 from parking_cloud.payments.events import note_stays
+from parking_cloud.payments.permit_sales import lapse_unpaid
 from parking_cloud.payments.providers import make_providers
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
@@ -69,6 +69,9 @@ JOBS: list[tuple[str, float, Job]] = [
     ("silence", 300, judge_silence),
     ("device health", 3600, judge_devices),
     ("sources", 60, judge_sources),
+    ("arrears", 60, advance),
+    ("objections", 3600, escalate),
+    ("permits not paid", 300, lapse_unpaid),
     ("old answers", 3600, forget_old),
 ]
 """Name, seconds between two runs, and what is done."""
@@ -83,7 +86,6 @@ FAILED = Counter("parking_job_failures", "Runs of regular jobs that ended in an 
 ALIVE_KEY = "parking:worker:alive"
 _ALIVE_S = 10
 _SETTLE_S = 1.0
-_NOTICES_PAUSE_S = 1.0
 _RELAY_PAUSE_S = 0.05
 """Between two relays: under load each touches every facility, and no page needs more numbers a second."""
 
@@ -96,6 +98,7 @@ OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     DEVICE_FAULT: publish_faults,
     SOURCE_HEALTH: publish_source_health,
     STAY_CHANGED: note_stays,
+    **following.NOTED,
 }
 
 log = structlog.get_logger("worker")
@@ -184,7 +187,6 @@ class Worker:
             group.create_task(self._settle())
             group.create_task(self._relay_outbox())
             group.create_task(self._upkeep())
-            group.create_task(self._send_notices())
             group.create_task(self._carry_out_payments())
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
@@ -249,24 +251,13 @@ class Worker:
             async with transaction(self._sessions) as session:
                 passed_on = await outbox.relay(session, self._redis, self._handlers)
 
-    async def _send_notices(self) -> None:
-        """Hand notices to the carriers that there are; without one they wait."""
-        senders = make_senders(self._settings)
-        if not senders:
-            return
-        desk = NoticeDesk(self._sessions, senders, ContactVault(self._settings.plate_key))
-        try:
-            while True:
-                await insistently(lambda: _until_none_is_left(desk))
-                await asyncio.sleep(_NOTICES_PAUSE_S)
-        finally:
-            await asyncio.gather(*(sender.close() for sender in senders.values()))
-
     async def _carry_out_payments(self) -> None:
-        """Do at the payment providers what was decided here, and look at what is on its way."""
+        """Do at the payment providers what was decided here, and what follows from what they say."""
         providers = make_providers(self._settings)
         try:
-            await Desk(self._sessions, providers, SystemClock()).run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(Desk(self._sessions, providers, SystemClock()).run())
+                group.create_task(following.work(self._settings, self._sessions, providers))
         finally:
             for provider in providers.values():
                 await provider.close()
@@ -292,11 +283,6 @@ class Worker:
             devices = await rebuild_directory(session, self._redis)
             await account_events.publish_all_sources(session, self._redis)
         log.info("directory rebuilt", devices=devices)
-
-
-async def _until_none_is_left(desk: NoticeDesk) -> None:
-    while await desk.send_some(datetime.now(UTC)):
-        pass
 
 
 async def serve(settings: Settings) -> None:

@@ -1,0 +1,91 @@
+"""Who follows what has changed: the deeds that are done about charges and payments, and the worker's desks.
+
+Assembled here, since it names slices of every floor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from parking_cloud.arrears.cases import follow_charges
+from parking_cloud.invoices.desk import InvoiceDesk
+from parking_cloud.invoices.issuing import make_invoice_service
+from parking_cloud.invoices.receipts import make_receipts
+from parking_cloud.invoices.service import reverse_refunded
+from parking_cloud.kernel.contacts import ContactVault
+from parking_cloud.kernel.follow_ups import Deed, FollowUps, note
+from parking_cloud.kernel.outbox import Handler
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.notices.desk import NoticeDesk
+from parking_cloud.notices.senders import make_senders
+from parking_cloud.payments import mandates, permit_sales
+from parking_cloud.payments.events import CHARGE_CHANGED, PAYMENT_CHANGED
+from parking_cloud.payments.mandate_desk import MandateDesk
+from parking_cloud.payments.provider import Provider
+from parking_cloud.projection import insistently
+
+Sessions = async_sessionmaker[AsyncSession]
+Work = Callable[[datetime], Awaitable[int]]
+"""Does what is due, and says how much that was."""
+
+NOTED: dict[str, Handler] = {
+    CHARGE_CHANGED: note("arrears", "mandate", "permit"),
+    PAYMENT_CHANGED: note("receipts", "mandate payment"),
+}
+"""Outbox handlers: what is to be done about what has changed."""
+
+
+def deeds(settings: Settings) -> dict[str, Deed]:
+    """What is done about a charge or a payment, by the names under which it was noted."""
+
+    async def arrears(session: AsyncSession, charge: UUID, now: datetime) -> None:
+        await follow_charges(session, [charge], now)
+
+    async def receipts(session: AsyncSession, payment: UUID, now: datetime) -> None:
+        await make_receipts(session, [payment], settings.secret_key, now)
+        await reverse_refunded(session, [payment], now)
+
+    return {
+        "arrears": arrears,
+        "mandate": mandates.consider,
+        "permit": permit_sales.follow_charge,
+        "receipts": receipts,
+        "mandate payment": mandates.tell_of_failure,
+    }
+
+
+async def work(settings: Settings, sessions: Sessions, providers: Mapping[str, Provider]) -> None:
+    """Follow up, send notices, ask for invoices and see to mandates, until cancelled."""
+    async with AsyncExitStack() as closing:
+        desks: list[tuple[float, Work]] = [
+            (0.25, FollowUps(sessions, deeds(settings)).do_some),
+            (1.0, MandateDesk(sessions, providers).do_some),
+        ]
+        senders = make_senders(settings)
+        for sender in senders.values():
+            closing.push_async_callback(sender.close)
+        if senders:
+            desks.append((1.0, NoticeDesk(sessions, senders, ContactVault(settings.plate_key)).send_some))
+        invoices = make_invoice_service(settings)
+        if invoices is not None:
+            closing.push_async_callback(invoices.close)
+            desks.append((1.0, InvoiceDesk(sessions, invoices, ContactVault(settings.plate_key)).send_some))
+        async with asyncio.TaskGroup() as group:
+            for pause_s, do_some in desks:
+                group.create_task(_keep_at(do_some, pause_s))
+
+
+async def _keep_at(do_some: Work, pause_s: float) -> None:
+    async def until_nothing_is_due() -> None:
+        while await do_some(datetime.now(UTC)):
+            pass
+
+    while True:
+        await insistently(until_nothing_is_due)
+        await asyncio.sleep(pause_s)
