@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,6 +23,20 @@ from parking_cloud.tariffs.schemas import Pricing, TariffIn, VehicleClass
 
 CHIEF = Identity(user_id=uuid4(), username="chief", role=Role.CITY_ADMINISTRATOR)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+EXAMPLES = files("parking_cloud.demo") / "data" / "tariffs"
+
+
+@cache
+def example(code: str) -> Plan:
+    """A shape of the law file's part 6, as the demo has it."""
+    document = msgspec.json.decode((EXAMPLES / f"{code}.json").read_bytes())
+    return Plan(service.accepted(document["data"]))
+
+
+def example_codes() -> list[str]:
+    return sorted(path.name.removesuffix(".json") for path in EXAMPLES.iterdir())
 
 
 def city(text_: str) -> datetime:
