@@ -65,6 +65,14 @@ async def revoke_permit(session: AsyncSession, permit_id: UUID, at: datetime) ->
     return _facts(row)
 
 
+async def permit_facts(session: AsyncSession, permit_id: UUID) -> PermitFacts:
+    """One permit. Raises PermitNotFound."""
+    row = await session.get(PermitRow, permit_id)
+    if row is None:
+        raise PermitNotFound()
+    return _facts(row)
+
+
 async def permits_of(session: AsyncSession, plate_hash: bytes) -> list[PermitFacts]:
     """All permits that a plate ever had, newest first."""
     rows = await session.scalars(

@@ -191,11 +191,16 @@ class Variant:
         self.charging_free = charging.free_minutes if charging else 0
         self.overstay = charging.overstay if charging else None
         self.curves = self._curves(names, self.scale, caps)
+        self._by_name = dict(zip(names, self.curves, strict=True))
         raised = self.overstay and self.scale.times(self.overstay.percent)
         self.raised = self._curves(names, raised, caps) if raised else self.curves
         self.cap_24h = self._cap(Per.DAY_FROM_ENTRY, caps)
         self.cap_day = self._cap(Per.CALENDAR_DAY, caps)
         self.cap_stay = self._cap(Per.STAY, caps)
+
+    def curve(self, name: str) -> Curve:
+        """What a rate costs this vehicle."""
+        return self._by_name[name]
 
     def _curves(self, names: dict[str, str], scale: Scale, caps: Scale) -> Sequence[Curve]:
         """By number of the rate; one object for rates that are one, since a window is minutes of one."""

@@ -254,7 +254,7 @@ def _cap_words(variant: Variant, code: str, since: int) -> Pair:
     return f"单次停车最高 {cap}", f"at most {cap} for one stay"
 
 
-_CLASSES = {
+CLASS_WORDS: dict[str, Pair] = {
     "small": ("小型车", "small vehicle"),
     "large": ("大型车", "large vehicle"),
     "new_energy": ("新能源车", "new-energy vehicle"),
@@ -262,7 +262,7 @@ _CLASSES = {
     "motorcycle": ("摩托车", "motorcycle"),
     "exempt": ("免费车辆", "exempt vehicle"),
 }
-_PERMIT_WORDS = {
+PERMIT_WORDS: dict[str, Pair] = {
     "resident": ("居民停车证", "resident's permit"),
     "monthly": ("包月", "monthly permit"),
     "staff": ("单位职工", "staff permit"),
@@ -271,10 +271,10 @@ _PERMIT_WORDS = {
 
 
 def _who(variant: Variant) -> Pair:
-    zh, en = _CLASSES[variant.vehicle]
+    zh, en = CLASS_WORDS[variant.vehicle]
     if variant.permit is None:
         return zh, en
-    of_permit = _PERMIT_WORDS[variant.permit]
+    of_permit = PERMIT_WORDS[variant.permit]
     return f"{zh}、{of_permit[0]}", f"{en}, {of_permit[1]}"
 
 
@@ -285,4 +285,4 @@ def _nothing_words(variant: Variant) -> Pair:
 
 def _adjusted_words(variant: Variant) -> Pair:
     (zh, en), share = _who(variant), words.percent(variant.scale.percent)
-    return f"{zh}：各项单价{share[0]}（上列金额已计入）", f"{en}: all prices {share[1]} (included above)"
+    return f"{zh}：各项金额{share[0]}（上列已计入）", f"{en}: every amount {share[1]} (included above)"

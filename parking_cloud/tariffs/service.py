@@ -1,4 +1,4 @@
-"""The tariffs' verbs: price a stay; keep tariffs, their versions and where they hold."""
+"""The tariffs' verbs: price a stay, planned or over; tell which tariff holds where, and what it says."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
-from sqlalchemy import ColumnElement, delete, or_, select, text, update
+from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
-from parking_cloud.kernel import audit
-from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.money import Fen
-from parking_cloud.kernel.problems import NotAllowed
-from parking_cloud.registry.service import FacilityLabel, facility_label
+from parking_cloud.kernel.problems import InvalidInput
+from parking_cloud.registry.service import FacilityLabel, facility_label, facility_labels
 from parking_cloud.tariffs import rules
+from parking_cloud.tariffs.description import describe
 from parking_cloud.tariffs.models import TariffAssignment, TariffRow, TariffVersion
 from parking_cloud.tariffs.permits import joined
 from parking_cloud.tariffs.plan import Plan
-from parking_cloud.tariffs.problems import (
-    InThePast,
-    NoTariff,
-    NotFiled,
-    PlaceNotFound,
-    TariffNotFound,
-    TariffRefused,
+from parking_cloud.tariffs.problems import NoTariff, PlaceNotFound, TariffNotFound
+from parking_cloud.tariffs.schemas import (
+    AssignedTo,
+    FacilityTariff,
+    PermitKind,
+    Price,
+    Pricing,
+    QuoteIn,
+    QuoteOut,
+    TariffDetail,
+    TariffOut,
+    VehicleClass,
+    VersionOut,
 )
-from parking_cloud.tariffs.schemas import PermitKind, Price, Pricing, TariffIn, VehicleClass
-from parking_cloud.tariffs.shapes import Tariff, decode
-from parking_cloud.tariffs.validity import faults
+from parking_cloud.tariffs.shapes import decode
 
+LONGEST_PLANNED = timedelta(days=31)
+PLACES_SHOWN = 500
 _PLANS_KEPT = 512
 _plans: OrderedDict[UUID, Plan] = OrderedDict()
 """Compiled once in each process; a version never changes, so neither does its plan."""
@@ -122,119 +125,104 @@ async def plan_of(session: AsyncSession, version_id: UUID) -> Plan:
     return plan
 
 
-def accepted(data: object) -> Tariff:
-    """A tariff that can be used. Raises TariffRefused that lists every fault."""
-    try:
-        tariff = decode(data)
-    except msgspec.ValidationError as error:
-        raise TariffRefused(errors=[{"field": "", "zh": f"格式有误：{error}", "en": str(error)}]) from error
-    if found := faults(tariff):
-        raise TariffRefused(errors=[{"field": f.where, "zh": f.zh, "en": f.en} for f in found])
-    return tariff
+async def quote_planned(session: AsyncSession, asked: QuoteIn, now: datetime) -> QuoteOut:
+    """What a stay would cost, without any permit. Raises PlaceNotFound, NoTariff, InvalidInput."""
+    facility = await place(session, asked.facility)
+    entered = asked.entered_at or now
+    left = asked.left_at or (entered + timedelta(minutes=asked.minutes or 0))
+    if (asked.left_at is None) == (asked.minutes is None):
+        raise InvalidInput(errors=[{"field": "minutes", "message": "give either left_at or minutes"}])
+    if not timedelta() <= left - entered <= LONGEST_PLANNED:
+        raise InvalidInput(errors=[{"field": "left_at", "message": "after entered_at, at most 31 days"}])
+    price = await price_stay(
+        session,
+        facility_id=facility.id,
+        vehicle=asked.vehicle,
+        entered_at=entered,
+        left_at=left,
+        plate_hash=None,
+        charging_minutes=asked.charging_minutes,
+    )
+    return QuoteOut(
+        facility=facility.code,
+        entered_at=entered,
+        left_at=left,
+        vehicle=asked.vehicle,
+        amount=price.amount,
+        lines=price.lines,
+        exit_grace_s=int(price.exit_grace.total_seconds()),
+        tariff_version_id=price.tariff_version_id,
+    )
 
 
-async def save_tariff(session: AsyncSession, who: Identity, said: TariffIn) -> UUID:
-    """Add a tariff, or change what is said about it; what it costs is in its versions.
-
-    Raises NotAllowed, NotFiled.
-    """
-    row = await session.scalar(select(TariffRow).where(TariffRow.code == said.code).with_for_update())
-    if row is not None:
-        _may_keep(who, row.operator_id, Pricing(row.pricing))
-    _may_keep(who, said.operator_id, said.pricing)
-    if not said.filing_number.strip():
-        raise NotFiled()
-    if row is None:
-        row = TariffRow(code=said.code)
-        session.add(row)
-    row.name, row.name_en, row.operator_id = said.name, said.name_en, said.operator_id
-    row.pricing, row.filing_number, row.source = said.pricing.value, said.filing_number.strip(), said.source
-    await session.flush()
-    detail = {"code": said.code, "pricing": said.pricing.value, "filing_number": row.filing_number}
-    await _audit(session, who, "tariffs.saved", "tariff", row.id, detail)
-    return row.id
+async def tariff_at(session: AsyncSession, id_or_code: str, at: datetime) -> FacilityTariff:
+    """The tariff that holds at a facility, in words. Raises PlaceNotFound, NoTariff."""
+    facility = await place(session, id_or_code)
+    values = {"facility": facility.id, "entered_at": at, "left_at": at, "plate": None}
+    found = (await session.execute(_IN_FORCE, values)).one_or_none()
+    if found is None:
+        raise NoTariff()
+    version = await session.get_one(TariffVersion, found.version)
+    row = await session.get_one(TariffRow, version.tariff_id)
+    plan = await plan_of(session, version.id)
+    return FacilityTariff(
+        facility=facility.code,
+        tariff=_out(row),
+        version_id=version.id,
+        effective_from=version.effective_from,
+        effective_until=version.effective_until,
+        description=describe(plan),
+    )
 
 
-async def add_version(
-    session: AsyncSession,
-    who: Identity,
-    tariff_id: UUID,
-    data: object,
-    effective_from: datetime,
-    now: datetime,
-) -> UUID:
-    """From a moment on the tariff says this; versions that were to begin later are replaced.
+async def list_tariffs(session: AsyncSession, who: Identity) -> list[TariffOut]:
+    """Tariffs by code; an operator's staff see the city's and their own."""
+    query = select(TariffRow).order_by(TariffRow.code)
+    if who.role is Role.OPERATOR_STAFF:
+        query = query.where(or_(TariffRow.operator_id.is_(None), TariffRow.operator_id == who.operator_id))
+    return [_out(row) for row in await session.scalars(query)]
 
-    Only a tariff that has said nothing yet may begin in the past. Raises TariffNotFound, NotAllowed,
-    TariffRefused, InThePast.
-    """
-    tariff = accepted(data)
-    await alone(session, f"tariff {tariff_id}")
+
+async def get_tariff(session: AsyncSession, who: Identity, tariff_id: UUID) -> TariffDetail:
+    """A tariff with its versions, newest first, and where it holds. Raises TariffNotFound."""
     row = await session.get(TariffRow, tariff_id)
-    if row is None:
+    hidden = (
+        who.role is Role.OPERATOR_STAFF and row is not None and row.operator_id not in (None, who.operator_id)
+    )
+    if row is None or hidden:
         raise TariffNotFound()
-    _may_keep(who, row.operator_id, Pricing(row.pricing))
-    first = not await session.scalar(
-        select(TariffVersion.id).where(TariffVersion.tariff_id == tariff_id).limit(1)
+    versions = await session.scalars(
+        select(TariffVersion)
+        .where(TariffVersion.tariff_id == tariff_id)
+        .order_by(TariffVersion.effective_from.desc())
     )
-    if effective_from < now and not first:
-        raise InThePast()
-    here = TariffVersion.tariff_id == tariff_id
-    await session.execute(delete(TariffVersion).where(here, TariffVersion.effective_from >= effective_from))
-    await session.execute(
-        update(TariffVersion)
-        .where(here, _later(TariffVersion.effective_until, effective_from))
-        .values(effective_until=effective_from)
+    places = (
+        await session.scalars(
+            select(TariffAssignment)
+            .where(TariffAssignment.tariff_id == tariff_id)
+            .order_by(TariffAssignment.valid_from.desc(), TariffAssignment.id)
+            .limit(PLACES_SHOWN)
+        )
+    ).all()
+    labels = await facility_labels(session, {place.facility_id for place in places})
+    return TariffDetail(
+        tariff=_out(row),
+        versions=[
+            VersionOut(
+                id=v.id, effective_from=v.effective_from, effective_until=v.effective_until, data=v.data
+            )
+            for v in versions
+        ],
+        facilities=[
+            AssignedTo(
+                code=labels[p.facility_id].code,
+                name=labels[p.facility_id].name,
+                valid_from=p.valid_from,
+                valid_until=p.valid_until,
+            )
+            for p in places
+        ],
     )
-    version = TariffVersion(
-        tariff_id=tariff_id,
-        effective_from=effective_from,
-        data=msgspec.to_builtins(tariff),
-        created_by=who.user_id,
-    )
-    session.add(version)
-    await session.flush()
-    detail = {"version": str(version.id), "effective_from": effective_from.isoformat()}
-    await _audit(session, who, "tariffs.version_added", "tariff", tariff_id, detail)
-    return version.id
-
-
-async def assign(
-    session: AsyncSession, who: Identity, facility_id: UUID, tariff_id: UUID, since: datetime, now: datetime
-) -> UUID:
-    """From a moment on the tariff holds at a facility; what was to hold later is replaced.
-
-    Only a facility that has had none yet may begin in the past. Raises PlaceNotFound, TariffNotFound,
-    NotAllowed, InThePast.
-    """
-    await alone(session, f"tariff of facility {facility_id}")
-    facility = await facility_label(session, str(facility_id))
-    if facility is None:
-        raise PlaceNotFound()
-    row = await session.get(TariffRow, tariff_id)
-    if row is None:
-        raise TariffNotFound()
-    _may_keep(who, facility.operator_id, Pricing(row.pricing))
-    if row.operator_id not in (None, facility.operator_id):
-        raise NotAllowed()
-    here = TariffAssignment.facility_id == facility_id
-    first = not await session.scalar(select(TariffAssignment.id).where(here).limit(1))
-    if since < now and not first:
-        raise InThePast()
-    await session.execute(delete(TariffAssignment).where(here, TariffAssignment.valid_from >= since))
-    await session.execute(
-        update(TariffAssignment)
-        .where(here, _later(TariffAssignment.valid_until, since))
-        .values(valid_until=since)
-    )
-    assignment = TariffAssignment(
-        facility_id=facility_id, operator_id=facility.operator_id, tariff_id=tariff_id, valid_from=since
-    )
-    session.add(assignment)
-    await session.flush()
-    detail = {"tariff": row.code, "since": since.isoformat()}
-    await _audit(session, who, "tariffs.assigned", "facility", facility_id, detail)
-    return assignment.id
 
 
 async def place(session: AsyncSession, id_or_code: str) -> FacilityLabel:
@@ -245,28 +233,14 @@ async def place(session: AsyncSession, id_or_code: str) -> FacilityLabel:
     return found
 
 
-def _later(until: InstrumentedAttribute[datetime | None], moment: datetime) -> ColumnElement[bool]:
-    return or_(until.is_(None), until > moment)
-
-
-def _may_keep(who: Identity, operator_id: UUID | None, pricing: Pricing) -> None:
-    """An operator's staff keep its own market prices; everything else is the city's."""
-    if who.role is Role.CITY_ADMINISTRATOR:
-        return
-    own = who.role is Role.OPERATOR_STAFF and who.operator_id is not None and who.operator_id == operator_id
-    if not own or pricing is not Pricing.MARKET:
-        raise NotAllowed()
-
-
-async def _audit(
-    session: AsyncSession, who: Identity, action: str, kind: str, subject: UUID, detail: dict[str, Any]
-) -> None:
-    await audit.record(
-        session,
-        actor_id=who.user_id,
-        actor_role=who.role,
-        action=action,
-        subject_type=kind,
-        subject_id=str(subject),
-        detail=detail,
+def _out(row: TariffRow) -> TariffOut:
+    return TariffOut(
+        id=row.id,
+        code=row.code,
+        name=row.name,
+        name_en=row.name_en,
+        operator_id=row.operator_id,
+        pricing=Pricing(row.pricing),
+        filing_number=row.filing_number,
+        source=row.source,
     )

@@ -16,6 +16,7 @@ from parking_cloud.tariffs.shapes import (
     Steps,
     Table,
     Tariff,
+    decode,
 )
 from parking_cloud.tariffs.words import DAY
 
@@ -26,6 +27,16 @@ class Fault(msgspec.Struct, frozen=True):
     where: str
     zh: str
     en: str
+
+
+def read(data: object) -> tuple[Tariff | None, list[Fault]]:
+    """A tariff from JSON's own types, or what keeps it from being used."""
+    try:
+        tariff = decode(data)
+    except msgspec.ValidationError as error:
+        return None, [Fault("", f"格式有误：{error}", str(error))]
+    found = faults(tariff)
+    return (None if found else tariff), found
 
 
 def faults(tariff: Tariff) -> list[Fault]:

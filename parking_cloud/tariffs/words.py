@@ -48,8 +48,8 @@ def length(minutes: int) -> Pair:
 
 
 def percent(share: int) -> Pair:
-    """A percentage: 50 → 按 50% 计, at 50 %."""
-    return f"按 {share}% 计", f"at {share} %"
+    """A percentage: 50 → 按 50% 计价, at 50 % of the price."""
+    return f"按 {share}% 计价", f"at {share} % of the price"
 
 
 def money(amount: int) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.clock import CITY_ZONE
-from parking_cloud.tariffs import service
+from parking_cloud.tariffs import keeping
 from parking_cloud.tariffs.plan import Plan
 from parking_cloud.tariffs.pricing import Quote
 from parking_cloud.tariffs.rules import price
@@ -32,7 +32,7 @@ EXAMPLES = files("parking_cloud.demo") / "data" / "tariffs"
 def example(code: str) -> Plan:
     """A shape of the law file's part 6, as the demo has it."""
     document = msgspec.json.decode((EXAMPLES / f"{code}.json").read_bytes())
-    return Plan(service.accepted(document["data"]))
+    return Plan(keeping.accepted(document["data"]))
 
 
 def example_codes() -> list[str]:
@@ -86,8 +86,8 @@ async def with_tariff(
         pricing=Pricing.GOVERNMENT,
         filing_number="测1号",
     )
-    tariff = await service.save_tariff(session, CHIEF, said)
-    version = await service.add_version(session, CHIEF, tariff, data, since, since)
+    tariff = await keeping.save_tariff(session, CHIEF, said)
+    version = await keeping.add_version(session, CHIEF, tariff, data, since, since)
     place = await session.scalar(text("select id from facility where code = :code"), {"code": facility})
-    await service.assign(session, CHIEF, place, tariff, since, since)
+    await keeping.assign(session, CHIEF, place, tariff, since, since)
     return version

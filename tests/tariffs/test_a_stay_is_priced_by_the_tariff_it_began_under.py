@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.tariffs import service
+from parking_cloud.tariffs import keeping, service
 from parking_cloud.tariffs.permits import grant_permit, permits_of, revoke_permit
 from parking_cloud.tariffs.problems import InThePast, NoTariff
 from parking_cloud.tariffs.schemas import PermitKind, VehicleClass
@@ -66,7 +66,7 @@ async def test_the_version_at_entry_counts(session: AsyncSession) -> None:
     await with_tariff(session, "garage", flat(2))
     tariff = await session.scalar(text("select id from tariff"))
     change = city("2026-11-25 10:00")
-    await service.add_version(session, CHIEF, tariff, flat(5), change, ENTERED)
+    await keeping.add_version(session, CHIEF, tariff, flat(5), change, ENTERED)
     assert await yuan(session, facility, 4) == 8
     assert await yuan(session, facility, 4, entered=change) == 20
     assert await yuan(session, facility, 2, entered=change - timedelta(minutes=1)) == 4
@@ -77,9 +77,9 @@ async def test_what_was_said_is_not_changed_but_what_is_to_come_is(session: Asyn
     version = await with_tariff(session, "garage", flat(2))
     tariff = await session.scalar(text("select id from tariff"))
     with pytest.raises(InThePast):
-        await service.add_version(session, CHIEF, tariff, flat(9), ENTERED, ENTERED + timedelta(hours=1))
+        await keeping.add_version(session, CHIEF, tariff, flat(9), ENTERED, ENTERED + timedelta(hours=1))
     for days, amount in ((30, 5), (20, 7), (40, 8)):
-        await service.add_version(
+        await keeping.add_version(
             session, CHIEF, tariff, flat(amount), ENTERED + timedelta(days=days), ENTERED
         )
     said = [await yuan(session, facility, 1, entered=ENTERED + timedelta(days=d)) for d in (19, 20, 39, 40)]
