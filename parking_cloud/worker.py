@@ -58,6 +58,7 @@ from parking_cloud.stays.events import STAY_CHANGED
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
+from sensor_gateway.sealing import PlateVault
 from sensor_gateway.streams import connect
 
 R = TypeVar("R", bound=Received)
@@ -134,7 +135,8 @@ class Worker:
         self._clocks = ClockWatch()
         self._ear = SourceEar()
         self._wake_relay = asyncio.Event()
-        self._handlers = OUTBOX_HANDLERS | stays.handlers(SystemClock())
+        vault = PlateVault(settings.plate_key) if settings.plate_key else None
+        self._handlers = OUTBOX_HANDLERS | stays.handlers(vault, SystemClock())
         self._projectors: list[StreamProjector[Any]] = [
             StreamProjector(projection, shard, sessions, redis, self._name)
             for projection in (self._observations(), self._records())

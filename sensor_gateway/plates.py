@@ -10,9 +10,9 @@ import re
 import unicodedata
 from enum import StrEnum
 
-_PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+PROVINCES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _SERIAL = "A-HJ-NP-Z0-9"
-_HEAD = f"[{_PROVINCES}][A-HJ-NP-Z]"
+_HEAD = f"[{PROVINCES}][A-HJ-NP-Z]"
 _IGNORED = re.compile(r"[\s·•・.\-_]+")
 _LONGEST = 16
 _NO_PLATE = re.compile("无|无牌|无牌车|无牌照|无车牌|未识别|未识别车牌|未知|NOPLATE|NONE|UNKNOWN|NULL|0+")
@@ -48,8 +48,8 @@ _SHAPES: list[tuple[PlateKind, re.Pattern[str]]] = [
         (PlateKind.HONG_KONG, rf"粤Z[{_SERIAL}]{{4}}港"),
         (PlateKind.MACAO, rf"粤Z[{_SERIAL}]{{4}}澳"),
         (PlateKind.EMBASSY, r"使\d{6}|\d{6}使"),
-        (PlateKind.CONSULATE, rf"{_HEAD}\d{{4}}领|[{_PROVINCES}][A-HJ-NP-Z0-9]\d{{4}}领"),
-        (PlateKind.ARMED_POLICE, rf"WJ[{_PROVINCES}]?\d{{4}}[{_SERIAL}]"),
+        (PlateKind.CONSULATE, rf"{_HEAD}\d{{4}}领|[{PROVINCES}][A-HJ-NP-Z0-9]\d{{4}}领"),
+        (PlateKind.ARMED_POLICE, rf"WJ[{PROVINCES}]?\d{{4}}[{_SERIAL}]"),
         (PlateKind.MILITARY, r"[A-HJ-NP-VZ][A-HJ-NP-Z]\d{5}"),
         (PlateKind.ORDINARY, rf"{_HEAD}[{_SERIAL}]{{5}}"),
     ]

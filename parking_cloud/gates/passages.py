@@ -11,19 +11,21 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# A plate that a person checked, or that was stated anew, needs no camera's confidence.
 _COLUMNS = """
     p.event_id, p.facility_id, p.direction, p.occurred_at, p.plate_hash, p.plate_sealed, p.plate_color,
-    p.voided,
-    case when e.confirmed or exists (
+    p.voided, e.confidence, p.plate_hash is distinct from e.plate_hash as reread, e.confirmed or exists (
         select 1 from gate_correction c where c.source = e.source and c.corrects = e.record_id
         and c.of = 'gate-event' and c.plate_hash is not null
-    ) then null else e.confidence end as confidence
+    ) as checked
 """
 
 
 class Passage(msgspec.Struct, frozen=True, kw_only=True):
-    """A passage with its corrections. `confidence`: of a reading that no person has checked."""
+    """A passage with its corrections.
+
+    `checked`: a person has looked at the plate, or it was stated anew, so the camera's confidence no longer
+    counts and is None. `reread`: the plate is another than at first.
+    """
 
     event_id: UUID
     facility_id: UUID
@@ -33,6 +35,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     plate_sealed: bytes | None
     plate_color: str | None
     confidence: float | None
+    checked: bool
+    reread: bool
     voided: bool
 
 
@@ -104,6 +108,8 @@ def _passage(row: Row[Any]) -> Passage:
         plate_hash=None if row.plate_hash is None else bytes(row.plate_hash),
         plate_sealed=None if row.plate_sealed is None else bytes(row.plate_sealed),
         plate_color=row.plate_color,
-        confidence=row.confidence,
+        confidence=None if row.checked else row.confidence,
+        checked=row.checked,
+        reread=row.reread,
         voided=row.voided,
     )

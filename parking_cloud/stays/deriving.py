@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,20 +18,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import alone
-from parking_cloud.kernel.money import Fen
 from parking_cloud.stays import facts
+from parking_cloud.stays.costs import cost_of
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.models import Stay, StayVersion
 from parking_cloud.stays.plausible import Cause, Policy, cause_of, judge
+from parking_cloud.stays.readings import misread, reconsider, too_unsure
 from parking_cloud.stays.rules import Visit, stay_id, visits
-from parking_cloud.stays.schemas import StayState
+from parking_cloud.stays.schemas import Opened, StayState
+from parking_cloud.tariffs.rules import vehicle_class_of
 from parking_cloud.tariffs.schemas import VehicleClass
+from sensor_gateway.sealing import PlateVault, VaultError
 
 _LOCKS = 256
 """Plates share so many locks: a batch of thousands must not fill PostgreSQL's table of locks."""
 
 Row = dict[str, Any]
-_QUIET = ("facts_from", "facts_until", "confidence", "plate_sealed")
+_QUIET = (
+    *("facts_from", "facts_until", "confidence", "plate_sealed"),
+    *("derived_entered_at", "derived_exited_at"),
+)
 """What may change without that anybody has to know."""
 _TOLD = (
     *("facility_id", "space_id", "plate_hash", "plate_color", "vehicle_class", "state", "entered_at"),
@@ -48,22 +55,33 @@ class Why(NamedTuple):
 
 async def restate(
     session: AsyncSession,
+    vault: PlateVault | None,
     touched: Mapping[bytes, datetime],
     why: Why,
     unread: Collection[UUID] = (),
 ) -> dict[UUID, StayState]:
     """The stays of these plates anew, each plate from its time on; those that changed, with their state.
 
-    `unread`: events that had or have no plate.
+    `unread`: events that had or have no plate. Without a vault no plate can be compared with another.
     """
     await _lock(session, touched, unread)
     since = await facts.windows(session, touched) if touched else {}
     known = await facts.gather(session, since, unread)
     found = await _visits(session, known)
     standing = await _standing(session, since, unread, [visit.id for visit, _ in found])
-    rows = await _judged(session, found, known, why)
+    policies = await facts.policies(session, {visit.facility_id for visit, _ in found})
+    rows = await _judged(session, found, known, policies, standing, vault, why)
     rows += [_gone(row) for key, row in standing.items() if key not in {r["id"] for r in rows}]
-    return await _write(session, standing, rows, why)
+    changed = await _write(session, standing, rows, why)
+    unsure = {
+        fact.id
+        for visit, _ in found
+        for fact in visit.facts
+        if visit.id in changed and too_unsure(fact.confidence, policies[visit.facility_id])
+    }
+    if changed:
+        await reconsider(session, vault, changed, unsure & known.events, why.now)
+    return {key: StayState(row["state"]) for key, row in changed.items()}
 
 
 async def _lock(session: AsyncSession, touched: Iterable[bytes], unread: Iterable[UUID]) -> None:
@@ -113,23 +131,46 @@ async def _judged(
     session: AsyncSession,
     found: Collection[tuple[Visit, bytes | None]],
     known: facts.Known,
+    policies: Mapping[UUID, Policy],
+    standing: Mapping[UUID, Row],
+    vault: PlateVault | None,
     why: Why,
 ) -> list[Row]:
-    policies = await facts.policies(session, {visit.facility_id for visit, _ in found})
+    """The rows of all visits, each judged; a price is asked for only where all else is well."""
+    exits = [visit.exit_event_id for visit, _ in found if visit.exit_event_id]
+    doubted = await misread(session, [visit.id for visit, _ in found], exits)
     rows = []
     for visit, plate in found:
-        row = _row(visit, plate, known)
-        row |= _state(visit, policies[visit.facility_id], why.now, None, plated=plate is not None)
-        rows.append(row)
+        row = _row(visit, plate, known, vault)
+        alone = visit.opened_by is Opened.EXIT and visit.exit_event_id in doubted
+        judged = partial(
+            judge,
+            visit,
+            policies[visit.facility_id],
+            why.now,
+            misread=alone or visit.id in doubted,
+            plated=plate is not None,
+        )
+        state, situations = judged()
+        if state is StayState.CLOSED and visit.standing is None and not _judged_before(row, standing):
+            state, situations = judged(amount=await cost_of(session, row))
+        names = sorted(situation.value for situation in situations)
+        rows.append(row | {"state": state.value, "situations": names})
     return rows
 
 
-def _state(visit: Visit, policy: Policy, now: datetime, amount: Fen | None, *, plated: bool) -> Row:
-    state, situations = judge(visit, policy, now, plated=plated, amount=amount)
-    return {"state": state.value, "situations": sorted(situation.value for situation in situations)}
+def _judged_before(row: Row, standing: Mapping[UUID, Row]) -> bool:
+    """Whether the same stay was found not too dear before."""
+    before = standing.get(row["id"])
+    same = ("facility_id", "plate_hash", "vehicle_class", "entered_at", "exited_at")
+    return (
+        before is not None
+        and before["state"] == StayState.CLOSED.value
+        and all(before[name] == row[name] for name in same)
+    )
 
 
-def _row(visit: Visit, plate: bytes | None, known: facts.Known) -> Row:
+def _row(visit: Visit, plate: bytes | None, known: facts.Known, vault: PlateVault | None) -> Row:
     """A visit as its stay's row, without its state."""
     said = next((known.plates[f.id] for f in visit.facts if f.id in known.plates), None)
     color = said.color if said else known.colors.get(visit.facts[0].id)
@@ -142,7 +183,7 @@ def _row(visit: Visit, plate: bytes | None, known: facts.Known) -> Row:
         "plate_sealed": said.sealed if said else None,
         "plate_color": color,
         "confidence": visit.confidence,
-        "vehicle_class": _class_of(color).value,
+        "vehicle_class": _class_of(said, color, vault).value,
         "entered_at": visit.entered_at,
         "opened_by": visit.opened_by.value,
         "entry_event_id": visit.entry_event_id,
@@ -150,13 +191,19 @@ def _row(visit: Visit, plate: bytes | None, known: facts.Known) -> Row:
         "ended_by": visit.ended_by and visit.ended_by.value,
         "exit_event_id": visit.exit_event_id,
         "not_after": visit.not_after,
+        "derived_entered_at": visit.derived[0] if visit.derived else visit.entered_at,
+        "derived_exited_at": visit.derived[1] if visit.derived else visit.exited_at,
         "facts_from": min([*times, visit.entered_at]),
         "facts_until": None if visit.exited_at is None else max(times),
     }
 
 
-def _class_of(color: str | None) -> VehicleClass:
-    return VehicleClass.NEW_ENERGY if color == "green" else VehicleClass.SMALL
+def _class_of(said: facts.Plate | None, color: str | None, vault: PlateVault | None) -> VehicleClass:
+    try:
+        kind = vault.open(said.sealed).kind if said and vault else None
+    except VaultError:
+        kind = None
+    return vehicle_class_of(kind, color)
 
 
 def _gone(row: Row) -> Row:
@@ -167,9 +214,9 @@ def _gone(row: Row) -> Row:
 
 async def _write(
     session: AsyncSession, standing: Mapping[UUID, Row], rows: list[Row], why: Why
-) -> dict[UUID, StayState]:
+) -> dict[UUID, Row]:
     """Write what differs; a version and a message for each stay of which others have to know."""
-    changed: list[Row] = []
+    changed: dict[UUID, Row] = {}
     quiet: list[Row] = []
     versions: list[Row] = []
     for row in sorted(rows, key=lambda r: str(r["id"])):
@@ -180,13 +227,17 @@ async def _write(
             continue
         row["version"] = before["version"] + 1 if before else 1
         row["changed_at"] = why.now
-        changed.append(row)
+        changed[row["id"]] = row
         versions.append(_version(row, StayState(before["state"]) if before else None, why))
-    await _upsert(session, [*changed, *quiet])
+    await _upsert(session, [*changed.values(), *quiet])
     if versions:
         await session.execute(insert(StayVersion), versions)
-    await outbox.add_many(session, STAY_CHANGED, [(str(r["id"]), {"version": r["version"]}) for r in changed])
-    return {row["id"]: StayState(row["state"]) for row in changed}
+    messages = [(str(key), {"version": row["version"]}) for key, row in changed.items()]
+    await outbox.add_many(session, STAY_CHANGED, messages)
+    for key, row in changed.items():
+        before = standing.get(key, {})
+        row["events_before"] = [e for e in (before.get("entry_event_id"), before.get("exit_event_id")) if e]
+    return changed
 
 
 def _version(row: Row, before: StayState | None, why: Why) -> Row:

@@ -33,15 +33,18 @@ class Known(NamedTuple):
     by_plate: dict[bytes, list[Fact]]
     unread: list[Fact]
     plates: dict[UUID, Plate]
+    events: set[UUID]
+    """Those of the facts that are gate events."""
     colors: dict[UUID, str | None]
 
 
 async def gather(session: AsyncSession, since: Mapping[bytes, datetime], unread: Collection[UUID]) -> Known:
     """All that is known of these plates from their times on, and of these events if they have no plate."""
-    known = Known({plate: [] for plate in since}, [], {}, {})
+    known = Known({plate: [] for plate in since}, [], {}, set(), {})
     for plate, passed in (await passages_of_plates(session, since)).items() if since else ():
         for passage in passed:
             known.by_plate[plate].append(_of_passage(passage))
+            known.events.add(passage.event_id)
             if passage.plate_sealed:
                 known.plates[passage.event_id] = Plate(plate, passage.plate_sealed, passage.plate_color)
     for passage in (await passages(session, unread)).values() if unread else ():

@@ -14,9 +14,10 @@ from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.outbox import Handler, OutboxMessage
 from parking_cloud.stays.deriving import Why, restate
 from parking_cloud.stays.events import PLATES_TOUCHED
+from sensor_gateway.sealing import PlateVault
 
 
-def handlers(clock: Clock) -> dict[str, Handler]:
+def handlers(vault: PlateVault | None, clock: Clock) -> dict[str, Handler]:
     """The outbox handlers of stays."""
 
     async def passages_changed(session: AsyncSession, _: Redis, messages: Sequence[OutboxMessage]) -> None:
@@ -27,14 +28,14 @@ def handlers(clock: Clock) -> dict[str, Handler]:
                 _touch(plates, [plate for plate in (before, now) if plate], since)
                 if before is None or now is None:
                     unread.add(UUID(event))
-        await restate(session, plates, Why(clock.now()), unread)
+        await restate(session, vault, plates, Why(clock.now()), unread)
 
     async def plates_touched(session: AsyncSession, _: Redis, messages: Sequence[OutboxMessage]) -> None:
         plates: dict[bytes, datetime] = {}
         for message in messages:
             for plate, since in message.payload["plates"]:
                 _touch(plates, [plate], since)
-        await restate(session, plates, Why(clock.now()))
+        await restate(session, vault, plates, Why(clock.now()))
 
     return {PASSAGES_CHANGED: passages_changed, PLATES_TOUCHED: plates_touched}
 

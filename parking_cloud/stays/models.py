@@ -97,6 +97,9 @@ class Stay(Base):
     exit_event_id: Mapped[UUID | None] = mapped_column(ForeignKey("gate_event.id"))
     not_after: Mapped[datetime | None]
     """Where the end is not known: by then it had left. `exited_at` is the last moment proved."""
+    derived_entered_at: Mapped[datetime]
+    derived_exited_at: Mapped[datetime | None]
+    """By the records of this place alone, before other places and people had their say."""
     facts_from: Mapped[datetime]
     facts_until: Mapped[datetime | None]
     """From when to when what it rests on lies; null: it goes on. What is outside cannot change it."""

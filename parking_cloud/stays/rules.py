@@ -101,6 +101,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """Records say something else than was decided before they came."""
     doubted: bool = False
     """It lasts while another visit of the vehicle does."""
+    derived: tuple[datetime, datetime | None] | None = None
+    """Begin and end by the records of its place alone: what a decision is set against."""
 
     @property
     def void(self) -> bool:
@@ -301,6 +303,7 @@ def _rests_on(visit: Visit, fact: Fact) -> Visit:
 
 def _decided(visit: Visit, decision: Decision | None) -> Visit:
     """A visit as a person decided; where later records contradict that, both are kept for a person to see."""
+    visit = msgspec.structs.replace(visit, derived=(visit.entered_at, visit.exited_at))
     if decision is None:
         return visit
     if decision.action is Action.VOID:

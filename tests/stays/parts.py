@@ -71,7 +71,7 @@ async def arrive(session: AsyncSession, redis: Redis, records: Sequence[Record],
 async def follow(session: AsyncSession, redis: Redis, at: float = 120) -> None:
     """Relay what waits for stays until nothing does, so many minutes from noon; committed."""
     clock = FixedClock(NOON + timedelta(minutes=at))
-    while await outbox.relay(session, redis, handlers(clock)):
+    while await outbox.relay(session, redis, handlers(VAULT, clock)):
         await session.commit()
     await session.commit()
 
