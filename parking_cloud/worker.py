@@ -55,6 +55,7 @@ from parking_cloud.projection import Done, Projection, StreamProjector, insisten
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
+from parking_cloud.stays.jobs import look_at_long_stays
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
@@ -74,6 +75,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("objections", 3600, escalate),
     ("permits not paid", 300, lapse_unpaid),
     ("old answers", 3600, forget_old),
+    ("long stays", 600, look_at_long_stays),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}

@@ -29,6 +29,8 @@ UP: list[str] = [
         ended_by TEXT,
         exit_event_id UUID,
         not_after timestamptz,
+        derived_entered_at timestamptz NOT NULL,
+        derived_exited_at timestamptz,
         facts_from timestamptz NOT NULL,
         facts_until timestamptz,
         charging_minutes INTEGER DEFAULT '0' NOT NULL,

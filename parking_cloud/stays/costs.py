@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.money import Fen
+from parking_cloud.tariffs.problems import NoTariff
 from parking_cloud.tariffs.schemas import VehicleClass
-from parking_cloud.tariffs.service import NoTariff, price_stay
+from parking_cloud.tariffs.service import price_stay
 
 
 async def cost_of(session: AsyncSession, stay: Mapping[str, Any]) -> Fen | None:

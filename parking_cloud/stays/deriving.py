@@ -23,7 +23,7 @@ from parking_cloud.stays.costs import cost_of
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.models import Stay, StayVersion
 from parking_cloud.stays.plausible import Cause, Policy, cause_of, judge
-from parking_cloud.stays.readings import misread, reconsider, too_unsure
+from parking_cloud.stays.readings import reconsider, too_unsure, waiting
 from parking_cloud.stays.rules import Visit, stay_id, visits
 from parking_cloud.stays.schemas import Opened, StayState
 from parking_cloud.tariffs.rules import vehicle_class_of
@@ -70,9 +70,15 @@ async def restate(
     found = await _visits(session, known)
     standing = await _standing(session, since, unread, [visit.id for visit, _ in found])
     policies = await facts.policies(session, {visit.facility_id for visit, _ in found})
-    rows = await _judged(session, found, known, policies, standing, vault, why)
+    events = {fact.id for visit, _ in found for fact in visit.facts} & known.events
+    asked = await waiting(session, [visit.id for visit, _ in found], events)
+    rows = await _judged(session, found, known, policies, standing, asked.misread, vault, why)
     rows += [_gone(row) for key, row in standing.items() if key not in {r["id"] for r in rows}]
     changed = await _write(session, standing, rows, why)
+    told = {key: StayState(row["state"]) for key, row in changed.items()}
+    # An answer that leaves a stay as it is has to be taken note of, too.
+    quiet = [row for row in rows if row["id"] not in changed and _waits(row, asked.all)]
+    changed |= {row["id"]: row | {"events_before": []} for row in quiet}
     unsure = {
         fact.id
         for visit, _ in found
@@ -81,7 +87,11 @@ async def restate(
     }
     if changed:
         await reconsider(session, vault, changed, unsure & known.events, why.now)
-    return {key: StayState(row["state"]) for key, row in changed.items()}
+    return told
+
+
+def _waits(row: Row, asked: set[UUID]) -> bool:
+    return not asked.isdisjoint((row["id"], row["entry_event_id"], row["exit_event_id"]))
 
 
 async def _lock(session: AsyncSession, touched: Iterable[bytes], unread: Iterable[UUID]) -> None:
@@ -133,12 +143,11 @@ async def _judged(
     known: facts.Known,
     policies: Mapping[UUID, Policy],
     standing: Mapping[UUID, Row],
+    doubted: Collection[UUID],
     vault: PlateVault | None,
     why: Why,
 ) -> list[Row]:
     """The rows of all visits, each judged; a price is asked for only where all else is well."""
-    exits = [visit.exit_event_id for visit, _ in found if visit.exit_event_id]
-    doubted = await misread(session, [visit.id for visit, _ in found], exits)
     rows = []
     for visit, plate in found:
         row = _row(visit, plate, known, vault)

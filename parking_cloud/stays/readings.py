@@ -30,22 +30,37 @@ class Doubt(NamedTuple):
     suspect: UUID | None
 
 
-async def misread(session: AsyncSession, stays: Collection[UUID], events: Collection[UUID]) -> set[UUID]:
-    """Those of these stays and events whose plate is suspected to have been misread, and not read again."""
+class Asked(NamedTuple):
+    """What waits for a second reading among some stays and events."""
+
+    misread: set[UUID]
+    """The stays and events of which a plate is suspected to have been misread."""
+    all: set[UUID]
+    """These, and the events whose camera was unsure."""
+
+
+async def waiting(session: AsyncSession, stays: Collection[UUID], events: Collection[UUID]) -> Asked:
+    """Those of these stays and events that wait for a second reading."""
     rows = await session.execute(
         text(
-            "select suspect_id, event_id from second_reading where answered_at is null and why = 'misread'"
+            "select suspect_id, event_id from second_reading where answered_at is null"
             " and (suspect_id = any(:stays) or event_id = any(:events))"
         ),
         {"stays": list(stays), "events": list(events)},
     )
-    return {key for row in rows for key in row}
+    asked = Asked(set(), set())
+    for row in rows:
+        if row.suspect_id is not None:
+            asked.misread.update(row)
+        asked.all.update(row)
+    return asked
 
 
 # Exits without an entry, and what was there of the same place at that time: by which of the two has changed.
 _MEET = text(
     "select e.exit_event_id, e.plate_sealed as exit_sealed, e.plate_color as exit_color, s.id,"
-    " s.entry_event_id, s.plate_sealed, s.plate_color from stay e join stay s on s.facility_id = e.facility_id"
+    " s.entry_event_id, s.plate_sealed, s.plate_color"
+    " from stay e join stay s on s.facility_id = e.facility_id"
     " and s.entered_at < e.exited_at and coalesce(s.not_after, s.exited_at, 'infinity') >= e.exited_at"
     " and s.state <> 'void' and s.opened_by <> 'exit' and s.plate_hash <> e.plate_hash"
     " where e.opened_by = 'exit' and e.state = 'review' and e.plate_hash is not null"
@@ -64,9 +79,10 @@ async def reconsider(
 
     `changed`: rows of stays, as they are now; `unsure`: events with too little confidence.
     """
-    likely = await _likely(session, vault, changed) if vault is not None else set()
+    stays = set(changed) | await _suspects(session, changed)
+    likely = await _likely(session, vault, stays) if vault is not None else set()
     wanted = likely | {Doubt(event, None) for event in unsure}
-    asked = await _asked(session, changed, wanted)
+    asked = await _asked(session, stays, {doubt.event for doubt in wanted} | _events(changed))
     events = {doubt.event for doubt in wanted} | {event for event, _ in asked}
     seen = await passages(session, events) if events else {}
     wanted = {doubt for doubt in wanted if not seen[doubt.event].checked}
@@ -74,11 +90,27 @@ async def reconsider(
     await _ask(session, wanted - asked.keys(), seen, now)
 
 
-async def _likely(
-    session: AsyncSession, vault: PlateVault, changed: Mapping[UUID, Mapping[str, Any]]
-) -> set[Doubt]:
+def _events(changed: Mapping[UUID, Mapping[str, Any]]) -> set[UUID]:
+    """The gate events of these stays, as they are and as they were."""
+    events = {row[name] for row in changed.values() for name in ("entry_event_id", "exit_event_id")}
+    return (events | {event for row in changed.values() for event in row["events_before"]}) - {None}
+
+
+async def _suspects(session: AsyncSession, changed: Mapping[UUID, Mapping[str, Any]]) -> set[UUID]:
+    """The other stays that are in doubt for an event of these."""
+    rows = await session.scalars(
+        text(
+            "select suspect_id from second_reading where answered_at is null and why = 'misread'"
+            " and event_id = any(:events)"
+        ),
+        {"events": list(_events(changed))},
+    )
+    return set(rows)
+
+
+async def _likely(session: AsyncSession, vault: PlateVault, stays: Collection[UUID]) -> set[Doubt]:
     found: set[Doubt] = set()
-    for row in await session.execute(_MEET, {"ids": list(changed)}):
+    for row in await session.execute(_MEET, {"ids": list(stays)}):
         one, other = _opened(vault, row.exit_sealed), _opened(vault, row.plate_sealed)
         if one and other and same_color(row.exit_color, row.plate_color) and alike(one, other):
             found |= {Doubt(event, row.id) for event in (row.exit_event_id, row.entry_event_id) if event}
@@ -93,18 +125,15 @@ def _opened(vault: PlateVault, sealed: bytes | None) -> str | None:
 
 
 async def _asked(
-    session: AsyncSession, changed: Mapping[UUID, Mapping[str, Any]], wanted: set[Doubt]
+    session: AsyncSession, stays: Collection[UUID], events: Collection[UUID]
 ) -> dict[Doubt, UUID]:
-    """What was asked and not answered of these stays' events, and of these stays."""
-    events = {row[name] for row in changed.values() for name in ("entry_event_id", "exit_event_id")}
-    events |= {event for row in changed.values() for event in row["events_before"]}
-    events |= {doubt.event for doubt in wanted}
+    """What was asked and not answered of these stays and events."""
     rows = await session.execute(
         text(
             "select id, event_id, suspect_id from second_reading where answered_at is null"
             " and (suspect_id = any(:stays) or event_id = any(:events))"
         ),
-        {"stays": list(changed), "events": [event for event in events if event]},
+        {"stays": list(stays), "events": list(events)},
     )
     return {Doubt(row.event_id, row.suspect_id): row.id for row in rows}
 
@@ -126,7 +155,7 @@ async def _settle(
         ),
         {"now": now, "ids": [asked[doubt] for doubt in settled], "answers": list(settled.values())},
     )
-    await _touch(session, {doubt.suspect for doubt in settled if doubt.suspect})
+    await _touch(session, settled)
 
 
 def _answer(passage: Passage) -> str:
@@ -144,14 +173,15 @@ async def _ask(
     rows = await session.execute(
         text(
             "insert into second_reading as r"
-            " (id, event_id, facility_id, suspect_id, why, confidence, asked_at) select n.id, n.event_id, n.facility_id, n.suspect_id,"
+            " (id, event_id, facility_id, suspect_id, why, confidence, asked_at)"
+            " select n.id, n.event_id, n.facility_id, n.suspect_id,"
             " case when n.suspect_id is null then 'unsure' else 'misread' end, n.confidence, :now"
             " from unnest(cast(:ids as uuid[]), cast(:events as uuid[]), cast(:facilities as uuid[]),"
             " cast(:suspects as uuid[]), cast(:confidences as float8[]))"
             " as n(id, event_id, facility_id, suspect_id, confidence)"
             " on conflict (event_id, suspect_id) do update set answer = null, answered_at = null,"
             " asked_at = excluded.asked_at where r.answer = 'withdrawn'"
-            " returning r.id, r.facility_id, r.suspect_id"
+            " returning r.id, r.event_id, r.facility_id, r.suspect_id"
         ),
         {
             "now": now,
@@ -166,16 +196,20 @@ async def _ask(
     await outbox.add_many(
         session, SECOND_READING, [(str(row.id), {"facility": str(row.facility_id)}) for row in told]
     )
-    await _touch(session, {row.suspect_id for row in told if row.suspect_id})
+    await _touch(session, [Doubt(row.event_id, row.suspect_id) for row in told])
 
 
-async def _touch(session: AsyncSession, stays: Collection[UUID]) -> None:
-    """Have these stays' plates worked out again."""
-    if not stays:
+async def _touch(session: AsyncSession, doubts: Iterable[Doubt]) -> None:
+    """Have both stays worked out again: the suspects, and the exits without an entry."""
+    pairs = [doubt for doubt in doubts if doubt.suspect]
+    if not pairs:
         return
     rows = await session.execute(
-        text("select plate_hash, facts_from from stay where id = any(:ids) and plate_hash is not null"),
-        {"ids": list(stays)},
+        text(
+            "select plate_hash, facts_from from stay where plate_hash is not null"
+            " and (id = any(:ids) or exit_event_id = any(:events))"
+        ),
+        {"ids": [doubt.suspect for doubt in pairs], "events": [doubt.event for doubt in pairs]},
     )
     plates = [(bytes(plate).hex(), since.isoformat()) for plate, since in rows]
     if plates:

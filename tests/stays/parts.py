@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.gates.projector import project_records
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.clock import FixedClock
+from parking_cloud.stays.jobs import look_at_long_stays
 from parking_cloud.stays.listening import handlers
 from sensor_gateway.plates import parse_plate
 from sensor_gateway.records import Correction, Direction, GateEvent, PlateColor, Record, SealedPlate
 from sensor_gateway.sealing import PlateVault
 from tests.factories import NOON
 
-KEY = "7f" * 32
+KEY = "5c" * 32
+"""As in the settings of the tests."""
 VAULT = PlateVault(KEY)
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 
@@ -95,3 +97,9 @@ async def told(session: AsyncSession) -> list[str]:
 def minute(at: datetime | None) -> float | None:
     """Minutes from noon."""
     return None if at is None else (at - NOON).total_seconds() / 60
+
+
+async def restate_long(session: AsyncSession, redis: Redis, at: float) -> None:
+    """The regular look at open stays, so many minutes from noon, and what follows; committed."""
+    await look_at_long_stays(session, NOON + timedelta(minutes=at))
+    await follow(session, redis, at)

@@ -104,7 +104,7 @@ async def stays_after(settings: Settings, redis: Redis, batches: Sequence[Sequen
 
 @given(words=said(), seed=st.integers(0, 2**32), size=st.integers(1, 4))
 @hypothesis_settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_any_order_and_repetition_ends_the_same(
     settings: Settings, redis: Redis, devices: dict[str, Any], words: list[Said], seed: int, size: int
