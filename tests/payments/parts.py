@@ -94,6 +94,7 @@ async def parked(session: AsyncSession, facility: UUID, at: float = 0, plate: st
         vehicle_class=VehicleClass.SMALL,
         state=StayState.OPEN,
         entered_at=minute(at),
+        derived_entered_at=minute(at),
         facts_from=minute(at),
         facts_until=minute(at),
         opened_by=Opened.GATE,
