@@ -71,7 +71,11 @@ class _Line(NamedTuple):
 class Desk:
     """One desk; several may work side by side."""
 
-    def __init__(self, sessions: Sessions, providers: Mapping[str, Provider], clock: Clock) -> None:
+    def __init__(
+        self, sessions: Sessions, providers: Mapping[str, Provider], clock: Clock, at_once: int = AT_ONCE
+    ) -> None:
+        """`at_once`: so many jobs of each kind side by side."""
+        self._at_once = at_once
         self._sessions = sessions
         self._clock = clock
         errands = Errands(sessions, providers, clock)
@@ -92,7 +96,7 @@ class Desk:
         """Do what is due now, each kind of job once; how many jobs that were."""
         done = 0
         for line in self._lines:
-            jobs = await self._take(line, AT_ONCE)
+            jobs = await self._take(line, self._at_once)
             await asyncio.gather(*(self._safely(line, job) for job in jobs))
             done += len(jobs)
         return done
@@ -103,7 +107,7 @@ class Desk:
         try:
             while True:
                 try:
-                    jobs = await self._take(line, AT_ONCE - len(running))
+                    jobs = await self._take(line, self._at_once - len(running))
                 except Exception:
                     log.exception("jobs of the payment desk could not be taken", job=line.name)
                     await asyncio.sleep(_AFTER_TROUBLE_S)
