@@ -26,6 +26,7 @@ from parking_cloud.console.payments import route_handlers as console_payment_rou
 from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.driver.pay import route_handlers as pay_pages
+from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.gates.routes import route_handlers as gate_routes
 from parking_cloud.guidance.routes import route_handlers as guidance_routes
@@ -183,6 +184,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *invoice_routes,
             *driver_routes,
             *pay_pages,
+            *receipt_pages,
             *console_routes,
             *health_routes,
             *console_place_routes,

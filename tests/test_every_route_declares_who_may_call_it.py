@@ -22,6 +22,7 @@ PUBLIC = {
     "/health/live",
     "/health/ready",
     "/pay",
+    "/pay/receipt/{token:str}",
     "/pay/return",
     "/v1/auth/login",
     "/v1/charges/{charge_id:uuid}/objections",

@@ -163,7 +163,12 @@ def test_scan_once_plate_once_pay_once(platform: Platform, page: Page, scan_link
     expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
     assert payments(platform)[: len(payments(platform)) - before] == [("card", "succeeded")]
 
-    expect(page.get_by_role("link", name="查看收据")).to_be_visible(timeout=15_000)
+    page.get_by_role("link", name="查看收据").tap(timeout=15_000)
+    paper = page.locator(".paper")
+    for words in (PRICE, NAME, "银行卡", "按小时", f"{plate[:2]}·**{plate[-3:]}"):
+        expect(paper).to_contain_text(words)
+    assert plate not in page.content()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_declined_card_says_so_and_lets_another_pay(page: Page, scan_link: str, plate: str) -> None:
@@ -260,6 +265,9 @@ def test_in_english_by_the_keyboard_alone(browser: Browser, scan_link: str, plat
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Paid")).to_be_focused(timeout=15_000)
     expect(page.get_by_role("link", name="Show the receipt")).to_be_visible(timeout=15_000)
+    focus_on(page, lambda: page.get_by_role("link", name="Show the receipt"))
+    page.keyboard.press("Enter")
+    expect(page.locator(".paper")).to_contain_text("by the hour")
     context.close()
 
 
