@@ -5,6 +5,7 @@ const { texts: textsText, language, receipt } = document.body.dataset;
 const texts = JSON.parse(textsText);
 const api = new PayApi(language);
 const message = document.getElementById("message");
+const LOOKS = 15;
 const ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY";
 
 // GB 32100-2015: the last character of a unified social credit code follows from the others.
@@ -61,6 +62,19 @@ function watchTaxNumber(form) {
   });
 }
 
+// It is made a moment after the payment: who is that quick waits for it here.
+async function waitForReceipt() {
+  const soon = document.getElementById("soon");
+  soon.hidden = false;
+  for (let n = 0; n < LOOKS; n += 1) {
+    await new Promise((resolve) => { setTimeout(resolve, 400 + 200 * n); });
+    const there = await api.ask("GET", `/v1/receipts/${encodeURIComponent(receipt)}`).catch(() => null);
+    if (there) return location.reload();
+  }
+  soon.hidden = true;
+}
+
+if (document.getElementById("missing")) waitForReceipt();
 for (const form of document.querySelectorAll("form.invoice")) {
   watchTaxNumber(form);
   form.addEventListener("submit", (event) => {
