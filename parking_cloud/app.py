@@ -22,6 +22,7 @@ from parking_cloud.accounts.routes import route_handlers as account_routes
 from parking_cloud.accounts.vehicle_routes import route_handlers as vehicle_routes
 from parking_cloud.arrears.routes import route_handlers as arrears_routes
 from parking_cloud.console.health import route_handlers as health_routes
+from parking_cloud.console.payment_deeds import route_handlers as payment_deed_routes
 from parking_cloud.console.payments import route_handlers as console_payment_routes
 from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.routes import route_handlers as console_routes
@@ -189,6 +190,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *health_routes,
             *console_place_routes,
             *console_payment_routes,
+            *payment_deed_routes,
             *asset_routers(),
         ],
         dependencies={

@@ -50,11 +50,9 @@ def charge_row(
 ) -> dict[str, Any]:
     """A charge in words."""
     label = labels[charge["facility_id"]]
-    final = charge["state"] in ("due", "settled")
     return {
         "id": charge["id"],
         "number": number(charge["id"]),
-        "stay_id": charge["stay_id"],
         "state": charge["state"],
         "state_words": t[f"charge_{charge['state']}"],
         "kind": t[f"kind_{charge['kind']}"],
@@ -65,11 +63,10 @@ def charge_row(
         "why": _why(charge["why"], t),
         "lines": [(line["reason"][language], format_yuan(line["amount"])) for line in charge["lines"] or []],
         "paying": t["paying"] if charge["paying"] else "",
-        "may_waive": final and charge["amount"] > 0,
+        "may_waive": charge["state"] == "due",
         "may_refund": charge["paid"] > 0,
-        "may_void": charge["kind"] == "stay" and charge["state"] != "void",
-        "amount_yuan": _plain_yuan(charge["amount"]),
         "paid_yuan": _plain_yuan(charge["paid"]),
+        "paid_fen": charge["paid"],
     }
 
 
