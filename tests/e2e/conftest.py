@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from parking_cloud.devstack import Stack
+from parking_cloud.devstack import Stack, free_port
 from parking_cloud.launcher import Platform
 
 
@@ -19,7 +19,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         os.environ.pop(name, None)
     home = tmp_path_factory.mktemp("platform")
     stack = Stack(home / "servers", progress=lambda _: None, fast=True)
-    running = Platform(stack, home, simulate=False, progress=lambda _: None)
+    # Not the well-known port: another platform may be starting on it at this moment.
+    port = free_port()
+    running = Platform(stack, home, simulate=False, api_port=port, progress=lambda _: None)
     running.start()
     try:
         yield running

@@ -147,13 +147,13 @@ def type_card(page: Page, number: str, frame_title: str = "安全的银行卡输
 
 
 def test_scan_once_plate_once_pay_once(platform: Platform, page: Page, scan_link: str, plate: str) -> None:
-    answers: list[Any] = []
-    page.on("response", lambda r: answers.append(r.json()) if r.url.endswith("/v1/pay/offers") else None)
     before = len(payments(platform))
     page.goto(scan_link)
-    see_amount(page, plate)
-    assert [sorted(answer) for answer in answers] == [["amount", "token"]]
-    assert answers[0]["amount"] == 1200
+    with page.expect_response("**/v1/pay/offers") as answer:
+        see_amount(page, plate)
+    offer = answer.value.json()
+    assert sorted(offer) == ["amount", "token"]
+    assert offer["amount"] == 1200
     assert NAME not in page.content()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -225,7 +225,7 @@ def test_waiting_survives_a_lost_network_and_a_reload(
     see_amount(page, plate)
     page.get_by_role("button", name="微信支付").tap()
     expect(page.get_by_alt_text("微信支付二维码")).to_be_visible(timeout=15_000)
-    assert page.evaluate("document.getElementById('qr').naturalWidth") > 0
+    page.wait_for_function("document.getElementById('qr').naturalWidth > 0")
     page.reload()
     expect(page.get_by_alt_text("微信支付二维码")).to_be_visible()
     wallet = page.get_by_role("link", name="在本手机打开微信支付").get_attribute("href")
