@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+import httpx
 import psycopg
 import structlog
 import uvloop
@@ -55,7 +56,8 @@ from parking_cloud.projection import Done, Projection, StreamProjector, insisten
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
-from parking_cloud.stays.jobs import look_at_long_stays
+from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
+from parking_cloud.stays.push import push_due
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
@@ -89,6 +91,7 @@ FAILED = Counter("parking_job_failures", "Runs of regular jobs that ended in an 
 ALIVE_KEY = "parking:worker:alive"
 _ALIVE_S = 10
 _SETTLE_S = 1.0
+_PUSH_S = 2.0
 _RELAY_PAUSE_S = 0.05
 """Between two relays: under load each touches every facility, and no page needs more numbers a second."""
 
@@ -137,8 +140,8 @@ class Worker:
         self._clocks = ClockWatch()
         self._ear = SourceEar()
         self._wake_relay = asyncio.Event()
-        vault = PlateVault(settings.plate_key) if settings.plate_key else None
-        self._handlers = OUTBOX_HANDLERS | stays.handlers(vault, SystemClock())
+        self._vault = PlateVault(settings.plate_key) if settings.plate_key else None
+        self._handlers = OUTBOX_HANDLERS | stays.handlers(self._vault, SystemClock())
         self._projectors: list[StreamProjector[Any]] = [
             StreamProjector(projection, shard, sessions, redis, self._name)
             for projection in (self._observations(), self._records())
@@ -192,9 +195,11 @@ class Worker:
             group.create_task(self._relay_outbox())
             group.create_task(self._upkeep())
             group.create_task(self._carry_out_payments())
+            group.create_task(self._push_corrections())
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
-            for name, every_s, job in [*JOBS, ("certainty", 20, sure)]:
+            lapse: Job = partial(lapse_unproved, vault=self._vault)
+            for name, every_s, job in [*JOBS, ("certainty", 20, sure), ("stays not proved", 600, lapse)]:
                 group.create_task(self._repeat(name, every_s, job))
 
     async def _prepare(self) -> None:
@@ -254,6 +259,16 @@ class Worker:
         while passed_on == outbox.MOST_AT_ONCE:
             async with transaction(self._sessions) as session:
                 passed_on = await outbox.relay(session, self._redis, self._handlers)
+
+    async def _push_corrections(self) -> None:
+        """Tell operators' own systems what was corrected here."""
+        async with httpx.AsyncClient(follow_redirects=False) as client:
+            while True:
+                await insistently(partial(self._push_due, client))
+                await asyncio.sleep(_PUSH_S)
+
+    async def _push_due(self, client: httpx.AsyncClient) -> None:
+        await push_due(self._sessions, client, self._settings.secret_key, self._vault, datetime.now(UTC))
 
     async def _carry_out_payments(self) -> None:
         """Do at the payment providers what was decided here, and what follows from what they say."""

@@ -241,6 +241,12 @@ async def all_operators(session: AsyncSession) -> dict[UUID, OperatorName]:
     return {id_: OperatorName(code, name) for id_, code, name in await session.execute(query)}
 
 
+async def space_numbers(session: AsyncSession, space_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The numbers of those spaces that exist."""
+    rows = await session.execute(select(Space.id, Space.number).where(Space.id.in_(space_ids)))
+    return {row.id: row.number for row in rows}
+
+
 async def all_facilities(session: AsyncSession) -> list[UUID]:
     """The ids of all facilities."""
     return list(await session.scalars(select(Facility.id)))

@@ -8,9 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
+from parking_cloud.stays.decisions import lapse, waiting_too_long
 from parking_cloud.stays.events import PLATES_TOUCHED
+from sensor_gateway.sealing import PlateVault
 
 _AT_ONCE = 500
+_LAPSING_AT_ONCE = 50
 _BUILT_IN_HOURS = 72
 
 
@@ -30,3 +33,9 @@ async def look_at_long_stays(session: AsyncSession, now: datetime) -> None:
     plates = [(bytes(plate).hex(), since.isoformat()) for plate, since in rows]
     if plates:
         await outbox.add(session, PLATES_TOUCHED, "", {"plates": plates})
+
+
+async def lapse_unproved(session: AsyncSession, now: datetime, *, vault: PlateVault | None) -> None:
+    """Void what was under review for longer than its place has to prove it."""
+    for stay in await waiting_too_long(session, now, _LAPSING_AT_ONCE):
+        await lapse(session, vault, stay, now)

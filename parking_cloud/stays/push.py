@@ -1,0 +1,122 @@
+"""Corrections pushed to operators' own systems: signed POSTs (Standard Webhooks), again with growing pauses.
+
+The pauses are those that operators' systems are used to; after the last one a person has to look, and the
+correction stays visible in the feed. No transaction is open while a system is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+import httpx
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from parking_cloud.kernel.db import transaction
+from parking_cloud.stays.corrections import CorrectionOut, written_out
+from sensor_gateway.sealing import PlateVault
+
+RETRIES_S = (10, 20, 30, 40, 50, 80, 120, 160, 200, 300)
+TIMEOUT_S = 5.0
+_LEASE = timedelta(seconds=60)
+_AT_ONCE = 20
+
+
+class _Due(NamedTuple):
+    correction: CorrectionOut
+    url: str
+    secret: bytes
+
+
+def secret_of(key: str, operator_id: UUID, generation: int) -> bytes:
+    """The secret that signs what is pushed to an operator; derived, so that none is stored."""
+    return hmac.digest(key.encode(), f"stay corrections {operator_id} {generation}".encode(), sha256)
+
+
+def shown_secret(secret: bytes) -> str:
+    """As Standard Webhooks writes a secret."""
+    return f"whsec_{base64.b64encode(secret).decode()}"
+
+
+def signed_headers(secret: bytes, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The headers of one message."""
+    stamp = str(int(at.timestamp()))
+    signature = hmac.digest(secret, f"{message_id}.{stamp}.".encode() + body, sha256)
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": message_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+
+
+async def push_due(
+    sessions: async_sessionmaker[AsyncSession],
+    client: httpx.AsyncClient,
+    key: str,
+    vault: PlateVault | None,
+    now: datetime,
+) -> int:
+    """Push what is due; the number tried."""
+    async with transaction(sessions) as session:
+        due = await _claim(session, key, vault, now)
+    answers = await asyncio.gather(*(_post(client, one, now) for one in due))
+    if due:
+        async with transaction(sessions) as session:
+            for one, failure in zip(due, answers, strict=True):
+                await _note(session, one.correction, failure, now)
+    return len(due)
+
+
+async def _claim(session: AsyncSession, key: str, vault: PlateVault | None, now: datetime) -> list[_Due]:
+    """What is due, held back from others for a while: who stops meanwhile loses nothing."""
+    rows = list(
+        await session.execute(
+            text(
+                "with due as (select seq from stay_correction"
+                " where push_at <= :now and acknowledged_at is null"
+                " order by push_at, seq limit :most for update skip locked)"
+                " update stay_correction c set push_at = :until from due, operator_hook h"
+                " where c.seq = due.seq and h.operator_id = c.operator_id returning c.*, h.url, h.generation"
+            ),
+            {"now": now, "until": now + _LEASE, "most": _AT_ONCE},
+        )
+    )
+    written = await written_out(session, vault, rows)
+    return [
+        _Due(correction, row.url, secret_of(key, row.operator_id, row.generation))
+        for correction, row in zip(written, rows, strict=True)
+    ]
+
+
+async def _post(client: httpx.AsyncClient, due: _Due, now: datetime) -> str:
+    """Push one; what went wrong, or nothing."""
+    body = msgspec.json.encode({"type": "stay.corrected", "timestamp": now, "data": due.correction})
+    headers = signed_headers(due.secret, due.correction.id, now, body)
+    try:
+        answer = await client.post(due.url, content=body, headers=headers, timeout=TIMEOUT_S)
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return "" if answer.is_success else f"HTTP {answer.status_code}"
+
+
+async def _note(session: AsyncSession, sent: CorrectionOut, failure: str, now: datetime) -> None:
+    attempts = sent.attempts + 1
+    again = None
+    if failure and attempts <= len(RETRIES_S):
+        again = now + timedelta(seconds=RETRIES_S[attempts - 1])
+    await session.execute(
+        text(
+            "update stay_correction set attempts = :attempts, failure = :failure, push_at = :again,"
+            " acknowledged_at = case when :failure = '' then coalesce(acknowledged_at, :now)"
+            " else acknowledged_at end where seq = :seq and (acknowledged_at is null or :failure = '')"
+        ),
+        {"attempts": attempts, "failure": failure, "again": again, "now": now, "seq": sent.seq},
+    )
