@@ -6,11 +6,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import freshness, guidance, ingest
+from bench import freshness, guidance, ingest, tariffs
 from parking_cloud.devstack import Stack
 from parking_cloud.launcher import Platform
 
-CLAIMS = {"freshness": freshness.run, "guidance": guidance.run, "ingest": ingest.run}
+CLAIMS = {"freshness": freshness.run, "guidance": guidance.run, "ingest": ingest.run, "tariffs": tariffs.run}
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ from parking_cloud.console.payment_deeds import route_handlers as payment_deed_r
 from parking_cloud.console.payments import route_handlers as console_payment_routes
 from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.routes import route_handlers as console_routes
+from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
@@ -187,6 +188,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *pay_pages,
             *receipt_pages,
             *console_routes,
+            *console_tariff_routes,
             *health_routes,
             *console_place_routes,
             *console_payment_routes,

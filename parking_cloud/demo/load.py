@@ -11,6 +11,7 @@ import msgspec
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user
 from parking_cloud.demo.city import build_city
+from parking_cloud.demo.tariffs import ensure_tariffs
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.payments.places import ensure_places
@@ -58,6 +59,7 @@ async def load(settings: Settings, credentials: Credentials) -> None:
         async with transaction(make_sessions(engine)) as session:
             await import_batch(session, build_city())
             await ensure_places(session, await all_facilities(session))
+            await ensure_tariffs(session, build_city().facilities)
             for login in credentials.logins:
                 await upsert_user(session, username=login.username, password=login.password, role=login.role)
             for source, key in credentials.api_keys.items():

@@ -117,8 +117,7 @@ async def assign(
     if row.operator_id not in (None, facility.operator_id):
         raise NotAllowed()
     here = TariffAssignment.facility_id == facility_id
-    first = not await session.scalar(select(TariffAssignment.id).where(here).limit(1))
-    if since < now and not first:
+    if since < now and await has_tariff(session, facility_id):
         raise InThePast()
     await session.execute(delete(TariffAssignment).where(here, TariffAssignment.valid_from >= since))
     await session.execute(
@@ -136,16 +135,32 @@ async def assign(
     return assignment.id
 
 
+async def find_tariff(session: AsyncSession, code: str) -> UUID | None:
+    """A tariff by its code; None where there is none."""
+    return await session.scalar(select(TariffRow.id).where(TariffRow.code == code))
+
+
+async def has_tariff(session: AsyncSession, facility_id: UUID) -> bool:
+    """Whether a facility has, had or will have one."""
+    here = TariffAssignment.facility_id == facility_id
+    return await session.scalar(select(TariffAssignment.id).where(here).limit(1)) is not None
+
+
 def _later(until: InstrumentedAttribute[datetime | None], moment: datetime) -> ColumnElement[bool]:
     return or_(until.is_(None), until > moment)
 
 
-def may_keep(who: Identity, operator_id: UUID | None, pricing: Pricing) -> None:
+def keeps(who: Identity, operator_id: UUID | None, pricing: Pricing) -> bool:
     """An operator's staff keep its own market prices; everything else is the city's."""
     if who.role is Role.CITY_ADMINISTRATOR:
-        return
+        return True
     own = who.role is Role.OPERATOR_STAFF and who.operator_id is not None and who.operator_id == operator_id
-    if not own or pricing is not Pricing.MARKET:
+    return own and pricing is Pricing.MARKET
+
+
+def may_keep(who: Identity, operator_id: UUID | None, pricing: Pricing) -> None:
+    """Raises NotAllowed."""
+    if not keeps(who, operator_id, pricing):
         raise NotAllowed()
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.demo.tariffs import examples
 from parking_cloud.kernel.clock import CITY_ZONE
 from parking_cloud.tariffs import keeping
 from parking_cloud.tariffs.plan import Plan
@@ -25,18 +24,14 @@ CHIEF = Identity(user_id=uuid4(), username="chief", role=Role.CITY_ADMINISTRATOR
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-EXAMPLES = files("parking_cloud.demo") / "data" / "tariffs"
-
-
 @cache
 def example(code: str) -> Plan:
     """A shape of the law file's part 6, as the demo has it."""
-    document = msgspec.json.decode((EXAMPLES / f"{code}.json").read_bytes())
-    return Plan(keeping.accepted(document["data"]))
+    return Plan(keeping.accepted(examples()[code].data))
 
 
 def example_codes() -> list[str]:
-    return sorted(path.name.removesuffix(".json") for path in EXAMPLES.iterdir())
+    return list(examples())
 
 
 def city(text_: str) -> datetime:

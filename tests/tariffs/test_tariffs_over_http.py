@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.app import create_app
+from parking_cloud.demo.tariffs import examples
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
-from tests.tariffs.parts import EXAMPLES, with_tariff
+from tests.tariffs.parts import with_tariff
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -27,9 +29,7 @@ PLATE = "浙E12345"
 
 
 def data_of(code: str) -> dict[str, Any]:
-    document: dict[str, Any] = msgspec.json.decode((EXAMPLES / f"{code}.json").read_bytes())
-    data: dict[str, Any] = document["data"]
-    return data
+    return copy.deepcopy(examples()[code].data)
 
 
 @pytest.fixture

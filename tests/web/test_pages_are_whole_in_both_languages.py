@@ -11,6 +11,7 @@ import parking_cloud
 from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
+from parking_cloud.console.tariff_texts import TARIFF_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
 from parking_cloud.driver.texts import TEXTS
@@ -29,7 +30,8 @@ NAMES = ("http://www.w3.org/2000/svg",)
 
 
 @pytest.mark.parametrize(
-    "texts", [TEXTS, PAY_TEXTS, RECEIPT_TEXTS, PLACE_TEXTS, PAYMENT_TEXTS, KIND_NAMES, HEALTH_TEXTS]
+    "texts",
+    [TEXTS, PAY_TEXTS, RECEIPT_TEXTS, PLACE_TEXTS, PAYMENT_TEXTS, KIND_NAMES, HEALTH_TEXTS, TARIFF_TEXTS],
 )
 def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) -> None:
     chinese, english = texts["zh-CN"], texts["en"]
