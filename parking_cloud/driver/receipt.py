@@ -45,6 +45,7 @@ async def receipt_page(
             "other": "en" if language == "zh-CN" else "zh-CN",
             "token": token,
             "paid": paid,
+            "several": paid is not None and sum(len(r.parts) for r in paid.receipts) > 1,
             "yuan": lambda amount: format_yuan(Fen(amount)),
             "moment": _moment,
         },

@@ -85,4 +85,11 @@ for (const form of document.querySelectorAll("form.invoice")) {
     send(form, "/v1/invoices", asked, texts.invoice_requested);
   });
 }
+for (const form of document.querySelectorAll("form.objection")) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const said = { grounds: form.elements.grounds.value.trim(), receipt };
+    send(form, `/v1/charges/${form.dataset.charge}/objections`, said, texts.object_sent);
+  });
+}
 document.getElementById("print")?.addEventListener("click", () => print());
