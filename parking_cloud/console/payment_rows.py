@@ -54,7 +54,7 @@ def charge_row(
         "id": charge["id"],
         "number": number(charge["id"]),
         "state": charge["state"],
-        "state_words": t[f"charge_{charge['state']}"],
+        "state_words": t[_state_of(charge)],
         "kind": t[f"kind_{charge['kind']}"],
         "facility": label.name if language == "zh-CN" or not label.name_en else label.name_en,
         "amount": format_yuan(charge["amount"]),
@@ -68,6 +68,11 @@ def charge_row(
         "paid_yuan": _plain_yuan(charge["paid"]),
         "paid_fen": charge["paid"],
     }
+
+
+def _state_of(charge: Mapping[str, Any]) -> str:
+    paid_up = charge["state"] == "open" and charge["paid"] >= charge["amount"] > 0
+    return "charge_open_paid" if paid_up else f"charge_{charge['state']}"
 
 
 def payment_row(payment: Mapping[str, Any], t: Texts) -> dict[str, Any]:
