@@ -29,6 +29,7 @@ from parking_cloud.payments.events import CHARGE_CHANGED, PAYMENT_CHANGED
 from parking_cloud.payments.mandate_desk import MandateDesk
 from parking_cloud.payments.provider import Provider
 from parking_cloud.projection import insistently
+from parking_cloud.settlement.reconciling import Reconciler
 
 Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[datetime], Awaitable[int]]
@@ -61,11 +62,12 @@ def deeds(settings: Settings) -> dict[str, Deed]:
 
 
 async def work(settings: Settings, sessions: Sessions, providers: Mapping[str, Provider]) -> None:
-    """Follow up, send notices, ask for invoices and see to mandates, until cancelled."""
+    """Follow up, send notices, ask for invoices, see to mandates and compare books, until cancelled."""
     async with AsyncExitStack() as closing:
         desks: list[tuple[float, Work]] = [
             (0.25, FollowUps(sessions, deeds(settings)).do_some),
             (1.0, MandateDesk(sessions, providers).do_some),
+            (300.0, Reconciler(sessions, providers).do_some),
         ]
         senders = make_senders(settings)
         for sender in senders.values():

@@ -69,6 +69,14 @@ UP: list[str] = [
     )
     """,
     """
+    CREATE TABLE settlement_progress (
+        id SERIAL NOT NULL,
+        booked_until timestamptz NOT NULL,
+        CONSTRAINT pk_settlement_progress PRIMARY KEY (id),
+        CONSTRAINT ck_settlement_progress_one CHECK (id = 1)
+    )
+    """,
+    """
     CREATE TABLE receipt (
         id UUID NOT NULL,
         number TEXT NOT NULL,
@@ -146,6 +154,7 @@ UP: list[str] = [
         day DATE NOT NULL,
         kind TEXT NOT NULL,
         method TEXT DEFAULT '' NOT NULL,
+        provider TEXT DEFAULT '' NOT NULL,
         amount BIGINT NOT NULL,
         statement_id UUID,
         CONSTRAINT pk_settlement_item PRIMARY KEY (movement_id, charge_id),
@@ -241,7 +250,7 @@ UP: list[str] = [
 DOWN: list[str] = [
     """
     DROP TABLE invoice, settlement_item, settlement_statement, receipt_counter, receipt,
-    reconciliation_run, reconciliation_difference, provider_book_line
+    settlement_progress, reconciliation_run, reconciliation_difference, provider_book_line
     """,
     "DROP FUNCTION settlement_is_closed",
     "DROP FUNCTION receipt_stands",

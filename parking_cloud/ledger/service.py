@@ -153,6 +153,19 @@ async def on_account(
     return [OnAccount(kind, reference, at, Fen(amount)) for kind, reference, at, amount in rows]
 
 
+async def first_at(session: AsyncSession, account: Account) -> datetime | None:
+    """When the first thing happened on an account."""
+    found: datetime | None = await session.scalar(
+        text(
+            "select min(m.at) from ledger_movement m join ledger_entry e on e.movement_id = m.id"
+            " join ledger_account a on a.id = e.account_id where a.kind = :kind and a.name = :name"
+            " and a.operator_id is not distinct from cast(:operator as uuid)"
+        ),
+        _named(account),
+    )
+    return found
+
+
 async def of_causes(
     session: AsyncSession, account: Account, causes: Collection[tuple[str, str]]
 ) -> list[OnAccount]:

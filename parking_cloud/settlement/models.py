@@ -139,5 +139,17 @@ class SettlementItem(Base):
     day: Mapped[date]
     kind: Mapped[str]
     method: Mapped[str] = mapped_column(default="", server_default="")
+    provider: Mapped[str] = mapped_column(default="", server_default="")
+    """Of a fee: who kept it."""
     amount: Mapped[int] = mapped_column(BigInteger)
     statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_statement.id"))
+
+
+class SettlementProgress(Base):
+    """Up to when the ledger has been read for statements: one row."""
+
+    __tablename__ = "settlement_progress"
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    booked_until: Mapped[datetime]
