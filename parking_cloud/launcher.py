@@ -59,6 +59,7 @@ class Platform:
         self._progress = progress
         self._environment: dict[str, str] = {}
         self._provider: DevProvider | None = None
+        self._outside_url = ""
         self._commands: dict[str, list[str]] = {}
         self._processes: dict[str, Server] = {}
         self.running: dict[str, Any] = {}
@@ -92,7 +93,7 @@ class Platform:
         self.stack.stop()
 
     def process(self, name: str) -> Server:
-        """A process of the platform: api, gateway, worker, provider or simulator."""
+        """A process of the platform: api, gateway, worker, outside, provider or simulator."""
         logs = self.home / "logs"
         logs.mkdir(exist_ok=True)
         return self._processes.setdefault(name, Server(name, logs))
@@ -138,6 +139,7 @@ class Platform:
             "PARKING_PUBLIC_URL": os.environ.get("PARKING_PUBLIC_URL") or api_url,
         }
         self._choose_provider(api_url, credentials)
+        self._choose_adapters(free_port(), credentials["carrier_key"])
         python = sys.executable
         api = ["-m", "uvicorn", "--factory", "parking_cloud.app:create_app", "--no-access-log"]
         api += ["--host", "127.0.0.1", "--port", str(api_port), "--log-level", "warning"]
@@ -148,6 +150,7 @@ class Platform:
             "api": [python, *api],
             "gateway": [python, "-m", "sensor_gateway"],
             "worker": [python, "-m", "parking_cloud.worker"],
+            "outside": [python, "-m", "parking_cloud.demo.outside"],
         }
         if self._provider is not None:
             self._commands["provider"] = self._provider.command
@@ -166,6 +169,8 @@ class Platform:
             "redis_url": self.stack.redis_url,
             "api_keys": credentials["api_keys"],
             "logins": credentials["logins"],
+            "outside_url": self._outside_url,
+            "carrier_key": self._environment["PARKING_CARRIER_KEY"],
         }
         if self._provider is not None:
             self.running["provider_url"] = self._provider.url
@@ -180,6 +185,23 @@ class Platform:
             f"PARKING_{name.upper()}": value for name, value in self._provider.settings.items()
         }
 
+    def _choose_adapters(self, port: int, key: str) -> None:
+        """Notices and invoices go to a local process, but for those that are given an address."""
+        outside = f"http://127.0.0.1:{port}"
+        self._environment |= {
+            "PARKING_OUTSIDE_PORT": str(port),
+            "PARKING_OUTSIDE_FILE": str(self.home / "outside.sqlite"),
+        }
+        given = {
+            "PARKING_SMS_URL": f"{outside}/sms",
+            "PARKING_MAIL_URL": f"{outside}/mail",
+            "PARKING_INVOICE_URL": f"{outside}/invoice",
+            "PARKING_CARRIER_KEY": key,
+            "PARKING_INVOICE_KEY": key,
+        }
+        self._environment |= {name: os.environ.get(name) or value for name, value in given.items()}
+        self._outside_url = outside
+
     def _credentials(self) -> dict[str, Any]:
         """Made once for a home, and added to where a newer version needs more; none stands in the source."""
         path = self.home / "credentials.json"
@@ -187,6 +209,7 @@ class Platform:
         made: dict[str, Any] = {
             "secret_key": secrets.token_urlsafe(48),
             "plate_key": secrets.token_hex(32),
+            "carrier_key": secrets.token_urlsafe(24),
             "provider": msgspec.to_builtins(make_keys()),
             "api_keys": {source: secrets.token_urlsafe(24) for source in SCOPES},
             "logins": [

@@ -27,6 +27,7 @@ from parking_cloud.arrears.schemas import (
 )
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
+from sensor_gateway.sealing import PlateVault
 
 _SEE = allow(Role.OPERATOR_STAFF, Role.CITY_ADMINISTRATOR, Role.AUDITOR)
 _ACT = allow(Role.OPERATOR_STAFF, Role.CITY_ADMINISTRATOR)
@@ -97,10 +98,17 @@ class ArrearsController(Controller):
 
     @post("/objections/{objection_id:uuid}/answer", guards=[_ACT], status_code=204)
     async def answer(
-        self, request: WhoRequest, session: AsyncSession, clock: Clock, objection_id: UUID, data: AnswerIn
+        self,
+        request: WhoRequest,
+        session: AsyncSession,
+        settings: Settings,
+        clock: Clock,
+        objection_id: UUID,
+        data: AnswerIn,
     ) -> None:
         """Uphold it (the charge is lowered, the excess goes back), or reject it with a reason."""
-        await service.answer(session, request.user, objection_id, data, clock.now())
+        plates = PlateVault(settings.plate_key) if settings.plate_key else None
+        await service.answer(session, request.user, objection_id, data, clock.now(), plates)
 
     @get("/policies", guards=[_SEE])
     async def list_policies(self, session: AsyncSession) -> list[PolicyOut]:

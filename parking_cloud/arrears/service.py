@@ -21,6 +21,10 @@ from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.payments.charging import lock_charges, waive
 from parking_cloud.payments.facts import charge_facts
 from parking_cloud.registry.service import facility_names
+from parking_cloud.stays.decisions import resolve
+from parking_cloud.stays.rules import Action
+from parking_cloud.stays.wire import Resolution
+from sensor_gateway.sealing import PlateVault
 
 
 def own_operator(who: Identity) -> UUID | None:
@@ -139,9 +143,15 @@ async def reminded_by_hand(
 
 
 async def answer(
-    session: AsyncSession, who: Identity, objection_id: UUID, said: AnswerIn, now: datetime
+    session: AsyncSession,
+    who: Identity,
+    objection_id: UUID,
+    said: AnswerIn,
+    now: datetime,
+    plates: PlateVault | None = None,
 ) -> None:
-    """Answer an objection. Upheld, the charge is lowered, and what was paid above it goes back by itself.
+    """Answer an objection. Upheld, the charge is lowered, and what was paid above it goes back by itself;
+    lowered to nothing, its stay is voided, so that the car park's own system learns of it too.
 
     Raises ObjectionNotFound, ObjectionAnswered, NotAllowed, InvalidInput (not lower than it was).
     """
@@ -152,6 +162,9 @@ async def answer(
             raise InvalidInput(errors=[{"field": "lowered_to", "message": message}])
         (locked,) = await lock_charges(session, ids=[charge.id])
         await waive(session, locked, min(said.lowered_to, locked.amount), now)
+        if said.lowered_to == 0 and charge.stay_id is not None:
+            void = Resolution(action=Action.VOID, reason=said.reason)
+            await resolve(session, plates, who, charge.stay_id, void, now)
     await record_answer(session, who, objection, charge, said, now)
 
 

@@ -25,12 +25,15 @@ from parking_cloud.arrears.schemas import AnswerIn, ObjectionIn
 from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.payments.charging import assess_stay
 from parking_cloud.payments.facts import ChargeFacts, receipt_token
 from parking_cloud.payments.schemas import ChargeState
 from parking_cloud.payments.service import record_cash
+from parking_cloud.stays.schemas import StayState
+from parking_cloud.stays.service import stay_facts
 from tests.arrears.parts import CHIEF, holder, now_of, policy, unpaid
 from tests.notices.parts import driver
-from tests.payments.parts import KEY, minute, priced_garage
+from tests.payments.parts import KEY, VAULT, minute, priced_garage
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -93,6 +96,20 @@ async def test_upheld_lowers_the_charge_and_pays_back_by_itself(
     assert (after.amount, after.paid, after.state) == (200, 200, ChargeState.SETTLED)
     with pytest.raises(objections.ObjectionAnswered):
         await service.answer(session, staff_of(charge), objection, UPHELD, minute(301))
+
+
+async def test_upheld_whole_the_stay_is_taken_back_on_both_sides(
+    session: AsyncSession, charge: ChargeFacts
+) -> None:
+    await record_cash(session, charge.id, charge.amount, uuid4(), minute(140))
+    objection = await object_(session, charge, CHIEF, minute(200))
+    nothing = msgspec.structs.replace(UPHELD, lowered_to=0)
+    await service.answer(session, staff_of(charge), objection, nothing, minute(300), VAULT)
+    assert charge.stay_id is not None
+    assert (await stay_facts(session, [charge.stay_id]))[charge.stay_id].state is StayState.VOID
+    await assess_stay(session, charge.stay_id, minute(301))
+    after = await now_of(session, charge)
+    assert (after.amount, after.paid, after.state) == (0, 0, ChargeState.VOID)
 
 
 async def test_upheld_must_lower(session: AsyncSession, charge: ChargeFacts) -> None:
