@@ -50,6 +50,7 @@ from parking_cloud.payments.paying import Cashier
 from parking_cloud.payments.place_routes import route_handlers as pay_place_routes
 from parking_cloud.payments.providers import make_providers
 from parking_cloud.payments.routes import route_handlers as payment_routes
+from parking_cloud.payments.staff_routes import route_handlers as money_routes
 from parking_cloud.payments.webhook_routes import route_handlers as pay_webhook_routes
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
@@ -181,6 +182,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *pay_place_routes,
             *pay_webhook_routes,
             *exit_routes,
+            *money_routes,
             *arrears_routes,
             *settlement_routes,
             *invoice_routes,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.ids import new_id
-from parking_cloud.kernel.money import Fen
+from parking_cloud.kernel.money import Fen, format_yuan
 from parking_cloud.kernel.problems import Problem
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
@@ -39,6 +39,13 @@ class NothingOwed(Problem):
         "zh-CN": "可能已经支付，或无需缴费。如有疑问，请联系现场管理员。",
         "en": "It may have been paid already, or costs nothing. If in doubt, ask the attendant.",
     }
+
+
+class CashDiffers(Problem):
+    slug = "cash-differs"
+    status = 409
+    title = {"zh-CN": "金额与应缴不符", "en": "The amount is not what is owed"}
+    detail = {"zh-CN": "应缴 {yuan}。请核对后重新登记。", "en": "{yuan} is owed. Check, and record it again."}
 
 
 class NewPaymentOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,23 +90,29 @@ async def start_payment(
     await give_up_live_payments(session, list(shares), now)
     payment = _new(shares, order, now)
     payment.look_again_at = now + desk_waits
-    await _add(session, payment, shares, live=True)
+    await _add(session, payment, shares)
     return Started(payment, joined=False)
 
 
 async def record_cash(
-    session: AsyncSession, charge_id: UUID, amount: int, attendant: UUID, now: datetime
+    session: AsyncSession, wanted: Mapping[UUID, int], amount: int, attendant: UUID, now: datetime
 ) -> Payment:
-    """Cash that an attendant took for a charge. Raises NothingOwed where it is more than is owed."""
-    (charge,) = await lock_charges(session, ids=[charge_id])
-    owed = charge.amount - charge.paid if charge.state in _PAYABLE else 0
-    if not 0 < amount <= owed:
+    """Cash that an attendant took for charges, up to `wanted` of each: what they come to, and no other
+    amount.
+
+    Raises NothingOwed, CashDiffers.
+    """
+    charges = await lock_charges(session, ids=wanted)
+    owed = {c.id: c.amount - c.paid for c in charges if c.state in _PAYABLE}
+    shares = rules.parts(wanted, owed)
+    if not shares:
         raise NothingOwed()
-    await give_up_live_payments(session, [charge_id], now)
+    if sum(shares.values()) != amount:
+        raise CashDiffers(yuan=format_yuan(Fen(sum(shares.values()))))
+    await give_up_live_payments(session, list(shares), now)
     order = NewPaymentOrder(provider=CASH, method=Method.CASH, via=Via.ATTENDANT, payer_id=attendant)
-    shares = {charge_id: Fen(amount)}
     payment = _new(shares, order, now)
-    await _add(session, payment, shares, live=True)
+    await _add(session, payment, shares)
     await payment_succeeded(session, payment.id, now)
     return payment
 
@@ -254,11 +267,11 @@ def _new(shares: Mapping[UUID, Fen], order: NewPaymentOrder, now: datetime) -> P
     )
 
 
-async def _add(session: AsyncSession, payment: Payment, shares: Mapping[UUID, Fen], *, live: bool) -> None:
+async def _add(session: AsyncSession, payment: Payment, shares: Mapping[UUID, Fen]) -> None:
     session.add(payment)
     await session.flush()
     session.add_all(
-        PaymentPart(payment_id=payment.id, charge_id=charge, amount=share, live=live)
+        PaymentPart(payment_id=payment.id, charge_id=charge, amount=share, live=True)
         for charge, share in shares.items()
     )
     await session.flush()

@@ -41,6 +41,7 @@ from tests.payments.parts import (
 from tests.tariffs.parts import with_tariff
 
 PLATES = ["浙E00001", "浙E00002", "浙E00003"]
+MOST_TURNS = 300
 T = TypeVar("T")
 
 
@@ -207,7 +208,7 @@ class World:
         async with transaction(self.sessions) as session:
             charge = await self.charge_id(session, which)
             if charge is not None:
-                await service.record_cash(session, charge, amount, uuid4(), self.clock.now())
+                await service.record_cash(session, {charge: amount}, amount, uuid4(), self.clock.now())
 
     async def waive(self, which: int, amount: int) -> None:
         async with transaction(self.sessions) as session:
@@ -264,8 +265,10 @@ class World:
         self.lost_answers = 0
         for number, dispute in enumerate(self.provider.disputes.values()):
             await self.webhook(2000 + number, payment_id=dispute.payment_id, dispute=dispute)
-        quiet = 0
+        quiet = turns = 0
         while quiet < 5:
             self.clock.moment += timedelta(minutes=21)
             quiet = 0 if await self.desk.turn() else quiet + 1
+            turns += 1
+            assert turns < MOST_TURNS, "the desk never comes to rest"
         await self.pay_back_by_hand()
