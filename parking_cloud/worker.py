@@ -59,6 +59,7 @@ from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
 from parking_cloud.stays.push import push_due
+from parking_cloud.stays.spaces import end_freed, place_sightings
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
@@ -80,6 +81,8 @@ JOBS: list[tuple[str, float, Job]] = [
     ("settlement items", 600, gather),
     ("old answers", 3600, forget_old),
     ("long stays", 600, look_at_long_stays),
+    ("sightings beside spaces", 10, place_sightings),
+    ("spaces fallen free", 10, end_freed),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}

@@ -242,9 +242,12 @@ UP: list[str] = [
         CONSTRAINT fk_operator_hook_operator_id FOREIGN KEY(operator_id) REFERENCES operator (id)
     )
     """,
+    "CREATE INDEX ix_sighting_seen_at ON sighting (seen_at)",
+    "CREATE INDEX ix_space_position ON space USING gist (position)",
 ]
 
 DOWN: list[str] = [
+    "DROP INDEX ix_space_position, ix_sighting_seen_at",
     "DROP TABLE operator_hook, stay_correction, second_reading, stay_policy",
     "DROP TABLE stay_decision, stay_mark, stay_version, stay",
     "DROP FUNCTION stay_version_only_grows",

@@ -20,6 +20,9 @@ PASSAGES_CHANGED = "gates.passages_changed"
 passages that are new or stand otherwise than before. Plates are hashes as hex, null where there is none;
 `since` is the earliest time concerned."""
 
+SIGHTINGS_CHANGED = "gates.sightings_changed"
+"""Outbox topic. Payload {"sightings": [ids]}: those that are new or stand otherwise than before."""
+
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 

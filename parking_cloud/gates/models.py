@@ -122,6 +122,7 @@ class SightingRow(Base):
     __table_args__ = (
         UniqueConstraint("source", "record_id", name="uq_sighting_source"),
         Index("ix_sighting_plate_hash", "plate_hash", "seen_at"),
+        Index("ix_sighting_seen_at", "seen_at"),
         Index("ix_sighting_position", "position", postgresql_using="gist"),
         CheckConstraint("seen_by in ('patrol', 'camera', 'drone', 'person')", name="seen_by"),
     )

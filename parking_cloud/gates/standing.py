@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.gates.events import PASSAGES_CHANGED
+from parking_cloud.gates.events import PASSAGES_CHANGED, SIGHTINGS_CHANGED
 from parking_cloud.gates.models import GatePassage, SightingStanding
 from parking_cloud.gates.rules import Change, Plate, Standing, corrected
 from parking_cloud.kernel import outbox
@@ -93,6 +93,9 @@ async def restate_sightings(session: AsyncSession, touched: Collection[Name]) ->
         standing = corrected(said, changes.get((s.source, s.record_id), []))
         rows.append({"sighting_id": s.id, "seen_at": standing.at, **_common(standing)})
     await _write(session, SightingStanding, "sighting_id", rows)
+    if rows:
+        seen = {"sightings": [str(row["sighting_id"]) for row in rows]}
+        await outbox.add(session, SIGHTINGS_CHANGED, "", seen)
 
 
 _NAMED = "unnest(cast(:sources as text[]), cast(:records as text[])) as n(source, record_id)"

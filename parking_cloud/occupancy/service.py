@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -59,6 +59,14 @@ _SPACES = text(
     "select s.id, s.number, s.kind, s.shared, case when not n.silent then n.shown end as occupied,"
     " n.observed_at from space s left join space_state n on n.space_id = s.id"
     " where s.facility_id = :id order by s.number"
+)
+
+
+_STANDING = text(
+    "select n.space_id, n.occupied, n.changed_at, not n.silent and n.settles_at is null"
+    " and not exists (select from device d join device_accuracy a on a.device_id = d.id and a.doubted"
+    " where d.space_id = n.space_id) as certain"
+    " from space_state n where n.space_id = any(:ids) and n.occupied is not null and n.changed_at is not null"
 )
 
 
@@ -139,6 +147,20 @@ async def list_spaces(
         )
         for row in await session.execute(_SPACES, {"id": facility.id})
     ]
+
+
+class SpaceStanding(NamedTuple):
+    """A space as it stands. `certain`: its sensor is heard, in no doubt, and has not just flapped."""
+
+    occupied: bool
+    changed_at: datetime
+    certain: bool
+
+
+async def standing_of_spaces(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, SpaceStanding]:
+    """Those of these spaces of which anything is known."""
+    rows = await session.execute(_STANDING, {"ids": list(ids)})
+    return {row.space_id: SpaceStanding(row.occupied, row.changed_at, row.certain) for row in rows}
 
 
 def city_totals(facilities: Sequence[FacilityNow]) -> CityTotals:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from geoalchemy2 import Geography
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from parking_cloud.kernel.db import Base
@@ -96,6 +96,7 @@ class Space(Base):
             ["facility_id", "zone_id"], ["zone.facility_id", "zone.id"], name="fk_space_zone_of_same_facility"
         ),
         CheckConstraint("kind in ('standard', 'accessible', 'charging', 'large')", name="kind"),
+        Index("ix_space_position", "position", postgresql_using="gist"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

@@ -247,6 +247,38 @@ async def space_numbers(session: AsyncSession, space_ids: Collection[UUID]) -> d
     return {row.id: row.number for row in rows}
 
 
+class NearSpace(NamedTuple):
+    """A space near a place."""
+
+    space_id: UUID
+    facility_id: UUID
+    distance_m: float
+
+
+async def spaces_near(
+    session: AsyncSession, places: Sequence[tuple[UUID, float, float]], metres: float
+) -> dict[UUID, list[NearSpace]]:
+    """The spaces near each place (its key, latitude, longitude), nearest first."""
+    rows = await session.execute(
+        text(
+            "select n.key, s.id, s.facility_id, st_distance(s.position, n.point) from (select p.key,"
+            " cast(st_point(p.lon, p.lat) as geography) as point from unnest(cast(:keys as uuid[]),"
+            " cast(:lats as float8[]), cast(:lons as float8[])) as p(key, lat, lon)) n"
+            " join space s on st_dwithin(s.position, n.point, :metres) order by 4, 2"
+        ),
+        {
+            "keys": [key for key, _, _ in places],
+            "lats": [lat for _, lat, _ in places],
+            "lons": [lon for _, _, lon in places],
+            "metres": metres,
+        },
+    )
+    found: dict[UUID, list[NearSpace]] = {}
+    for key, *space in rows:
+        found.setdefault(key, []).append(NearSpace(*space))
+    return found
+
+
 async def all_facilities(session: AsyncSession) -> list[UUID]:
     """The ids of all facilities."""
     return list(await session.scalars(select(Facility.id)))

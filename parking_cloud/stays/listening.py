@@ -9,11 +9,12 @@ from uuid import UUID
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.gates.events import PASSAGES_CHANGED
+from parking_cloud.gates.events import PASSAGES_CHANGED, SIGHTINGS_CHANGED
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.outbox import Handler, OutboxMessage
 from parking_cloud.stays.deriving import Why, restate
 from parking_cloud.stays.events import PLATES_TOUCHED
+from parking_cloud.stays.spaces import follow_sightings
 from sensor_gateway.sealing import PlateVault
 
 
@@ -37,7 +38,15 @@ def handlers(vault: PlateVault | None, clock: Clock) -> dict[str, Handler]:
                 _touch(plates, [plate], since)
         await restate(session, vault, plates, Why(clock.now()))
 
-    return {PASSAGES_CHANGED: passages_changed, PLATES_TOUCHED: plates_touched}
+    async def sightings_changed(session: AsyncSession, _: Redis, messages: Sequence[OutboxMessage]) -> None:
+        seen = {UUID(key) for message in messages for key in message.payload["sightings"]}
+        await follow_sightings(session, seen)
+
+    return {
+        PASSAGES_CHANGED: passages_changed,
+        SIGHTINGS_CHANGED: sightings_changed,
+        PLATES_TOUCHED: plates_touched,
+    }
 
 
 def _touch(plates: dict[bytes, datetime], hashes: Sequence[str], since: str) -> None:

@@ -118,6 +118,8 @@ async def end(
         raise AlreadyOver()
     if at < stay["entered_at"]:
         raise InvalidInput(errors=[{"field": "at", "reason": "before it began"}])
+    # Of one moment, what ends comes before what begins; this end comes after its own beginning.
+    at = max(at, stay["entered_at"] + timedelta(microseconds=1))
     session.add(
         StayMark(
             id=new_id(),

@@ -138,7 +138,7 @@ def _at_one_place(facts: Sequence[Fact]) -> list[Visit]:
         if fact.kind is FactKind.EXIT:
             _exit(found, last, fact)
         elif last is None or last.exited_at is not None:
-            if fact.kind in (FactKind.ENTRY, FactKind.START) and not _same_exit_lane(last, fact):
+            if fact.kind in (FactKind.ENTRY, FactKind.START):
                 found.append(_opened(fact))
         elif fact.kind is FactKind.ENTRY:
             if fact.at - last.proved_until <= (READ_TWICE if last.entry_event_id else SKEW):
@@ -154,17 +154,6 @@ def _at_one_place(facts: Sequence[Fact]) -> list[Visit]:
         else:
             found[-1] = _end(last, fact)
     return found
-
-
-def _same_exit_lane(last: Visit | None, fact: Fact) -> bool:
-    """Whether a start is only a late word of the visit that has just ended."""
-    return (
-        last is not None
-        and last.exited_at is not None
-        and fact.kind is FactKind.START
-        and fact.by == Opened.SPACE
-        and fact.at <= last.exited_at
-    )
 
 
 def _opened(fact: Fact) -> Visit:
