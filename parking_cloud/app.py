@@ -21,11 +21,13 @@ from parking_cloud.accounts.middleware import IdentityMiddleware
 from parking_cloud.accounts.routes import route_handlers as account_routes
 from parking_cloud.accounts.vehicle_routes import route_handlers as vehicle_routes
 from parking_cloud.arrears.routes import route_handlers as arrears_routes
+from parking_cloud.console.arrears import route_handlers as arrears_page_routes
 from parking_cloud.console.health import route_handlers as health_routes
 from parking_cloud.console.payment_deeds import route_handlers as payment_deed_routes
 from parking_cloud.console.payments import route_handlers as console_payment_routes
 from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.routes import route_handlers as console_routes
+from parking_cloud.console.settlement import route_handlers as settlement_page_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
@@ -192,6 +194,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *console_routes,
             *console_tariff_routes,
             *health_routes,
+            *arrears_page_routes,
+            *settlement_page_routes,
             *console_place_routes,
             *console_payment_routes,
             *payment_deed_routes,

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import parking_cloud
+from parking_cloud.console.arrears_texts import ARREARS_TEXTS
 from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
+from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
@@ -31,7 +33,18 @@ NAMES = ("http://www.w3.org/2000/svg",)
 
 @pytest.mark.parametrize(
     "texts",
-    [TEXTS, PAY_TEXTS, RECEIPT_TEXTS, PLACE_TEXTS, PAYMENT_TEXTS, KIND_NAMES, HEALTH_TEXTS, TARIFF_TEXTS],
+    [
+        TEXTS,
+        PAY_TEXTS,
+        RECEIPT_TEXTS,
+        PLACE_TEXTS,
+        PAYMENT_TEXTS,
+        KIND_NAMES,
+        HEALTH_TEXTS,
+        TARIFF_TEXTS,
+        ARREARS_TEXTS,
+        SETTLEMENT_TEXTS,
+    ],
 )
 def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) -> None:
     chinese, english = texts["zh-CN"], texts["en"]
