@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 960, 320
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 36
 _HOURS = 48
 _TICK = timedelta(hours=6)
-_ROUND = (1, 2, 5)
+_ROUND = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
 
 
 class Tick(NamedTuple):
@@ -56,7 +56,7 @@ def draw(points: Sequence[Point], entered: datetime, language: str) -> Chart:
         line=line,
         area=f"{line}V{HEIGHT - BOTTOM}H{xs[0]}Z",
         across=_across(entered),
-        up=[Tick(_y(top * part // 4, top), format_yuan(Fen(top * part // 4))) for part in range(5)],
+        up=[Tick(_y(top * part // 4, top), f"¥{top * part // 400:,}") for part in range(5)],
         rows=rows,
         most=format_yuan(Fen(points[-1].amount)),
         points=[(x, y, " · ".join(row)) for x, y, row in zip(xs, ys, rows, strict=True)],
@@ -64,12 +64,13 @@ def draw(points: Sequence[Point], entered: datetime, language: str) -> Chart:
 
 
 def _ceiling(amount: int) -> int:
-    """The least round amount of four equal parts that is not below."""
-    unit = 100
+    """The least round amount of four equal parts, of whole yuan each, that is not below."""
+    unit = 10
     while True:
         for factor in _ROUND:
-            if 4 * factor * unit >= amount:
-                return 4 * factor * unit
+            part = factor * unit
+            if part % 100 == 0 and 4 * part >= amount:
+                return 4 * part
         unit *= 10
 
 

@@ -36,6 +36,7 @@ from parking_cloud.tariffs.schemas import (
     VehicleClass,
     VersionOut,
 )
+from parking_cloud.tariffs.shapes import decode
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
@@ -298,7 +299,8 @@ def _state(version: VersionOut, now: datetime) -> str:
 
 
 def _pretty(data: dict[str, Any]) -> str:
-    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
+    """In the order in which a tariff is written; the database keeps none."""
+    return msgspec.json.format(msgspec.json.encode(decode(data)), indent=2).decode()
 
 
 def _city_moment(text: str) -> datetime | None:

@@ -25,6 +25,7 @@ _JUMP_OVER_USUAL = 3
 _LONG = 18 * 60
 _AHEAD = timedelta(days=60)
 _YEAR = 366
+_ENDLESS = 8 * DAY
 
 
 def check(asked: CheckIn, now: datetime) -> Checked:
@@ -60,16 +61,14 @@ def day_of(kind: DayKind, today: date) -> date:
 
     Raises UnknownHolidayYear where there is none within a year.
     """
-    for step in (1, -1):
-        day = today
-        for _ in range(_YEAR):
-            try:
-                day_kind(day + timedelta(days=3))
-                if day_kind(day) is kind:
-                    return day
-            except UnknownHolidayYear:
-                break
-            day += timedelta(days=step)
+    for days in (*range(_YEAR), *range(-1, -_YEAR, -1)):
+        day = today + timedelta(days=days)
+        try:
+            day_kind(day + timedelta(days=3))
+            if day_kind(day) is kind:
+                return day
+        except UnknownHolidayYear:
+            continue
     raise UnknownHolidayYear(today.year)
 
 
@@ -227,7 +226,7 @@ def _unreached(where: str, cap: int, most: int) -> Warned:
 
 
 def _longest_window(plan: Plan, name: str) -> int:
-    """How long a window of a rate can be, in minutes; at most two days."""
+    """How long a window of a rate can be, in minutes; one that never ends is longer than any step."""
     longest = 0
     for schedule in plan.tariff.schedules:
         holding = [False] * DAY
@@ -239,7 +238,9 @@ def _longest_window(plan: Plan, name: str) -> int:
         for there in holding * 2:
             run = run + 1 if there else 0
             longest = max(longest, run)
-    return min(longest, DAY) if plan.tariff.restart is not Restart.NEVER else longest
+    if plan.tariff.restart is not Restart.NEVER:
+        return min(longest, DAY)
+    return _ENDLESS if longest == 2 * DAY else longest
 
 
 def _ends(plan: Plan) -> Iterator[Warned]:
