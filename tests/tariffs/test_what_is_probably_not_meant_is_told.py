@@ -15,6 +15,7 @@ from parking_cloud.tariffs.schemas import Checked, CheckIn
 from parking_cloud.tariffs.validity import read
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+BY_DAY = {"start": "08:00", "end": "20:00", "rate": "stay"}
 MAY_DAY = "2026-05-01"
 LONG_ROW = {"until": 2880, "total": 9000}
 AT_NIGHT = {"start": "23:00", "end": "01:00", "rate": "stay"}
@@ -128,12 +129,12 @@ def test_what_cannot_be_priced_is_refused_with_its_place(changed: dict[str, Any]
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"schedules": [{"hours": [{"start": "08:00", "end": "20:00", "rate": "stay"}]}]}, "gap_hours"),
+        ({"schedules": [{"hours": [BY_DAY]}]}, "gap_hours"),
         ({"schedules": [{"hours": [{"rate": "stay"}], "days": ["workday"]}]}, "gap_days"),
         ({"rates": {"stay": HOURLY, "never": HOURLY}}, "unused_rate"),
         ({"caps": [{"per": "24h", "amount": 7201}]}, "cap_never_reached"),
         (
-            {"rates": {"stay": HOURLY | {"cap": 14_401}}},
+            {"rates": {"stay": HOURLY | {"cap": 3601}}, "schedules": [{"hours": [BY_DAY]}]},
             "cap_never_reached",
         ),
         ({"rates": stay(kind="steps", steps=[{"unit": 60, "amount": 300, "until": 120}])}, "ends"),
