@@ -28,6 +28,7 @@ from parking_cloud.console.payments import route_handlers as console_payment_rou
 from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.console.settlement import route_handlers as settlement_page_routes
+from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
@@ -193,6 +194,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *receipt_pages,
             *console_routes,
             *console_tariff_routes,
+            *console_stay_routes,
             *health_routes,
             *arrears_page_routes,
             *settlement_page_routes,

@@ -59,7 +59,7 @@ from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
 from parking_cloud.stays.push import push_due
-from parking_cloud.stays.spaces import end_freed, place_sightings
+from parking_cloud.stays.spaces import end_counted_out, end_freed, place_sightings
 from sensor_gateway.directory import DEVICES_HASH, SOURCES_HASH
 from sensor_gateway.observation import BODY_FIELD, Observation, decode, streams
 from sensor_gateway.records import RECORDS_FIELD, Record, decode_records, record_streams
@@ -83,6 +83,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("long stays", 600, look_at_long_stays),
     ("sightings beside spaces", 10, place_sightings),
     ("spaces fallen free", 10, end_freed),
+    ("counted empty", 300, end_counted_out),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}

@@ -24,6 +24,7 @@ from parking_cloud.accounts.service import AccountLocked, WrongPassword
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.console.health import MAY_SEE
 from parking_cloud.console.payments import MAY_SEE_MONEY
+from parking_cloud.console.stays import SEE_STAYS
 from parking_cloud.console.tariffs import MAY_SEE_TARIFFS
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
@@ -63,6 +64,7 @@ async def overview(
             "as_of": clock.now(),
             "sees_health": request.user.role in MAY_SEE,
             "sees_tariffs": request.user.role in MAY_SEE_TARIFFS,
+            "sees_stays": request.user.role in SEE_STAYS,
             "sees_money": request.user.role in MAY_SEE_MONEY,
             "makes_places": request.user.role in MAY_MAKE,
         },

@@ -70,6 +70,12 @@ _STANDING = text(
 )
 
 
+_COUNTED_EMPTY = text(
+    "select s.facility_id, s.reported_at from facility_state s join facility f on f.id = s.facility_id"
+    " where f.counting = 'counter' and s.reported_at >= :since and s.reported_free >= f.capacity"
+)
+
+
 async def near(
     session: AsyncSession,
     *,
@@ -161,6 +167,12 @@ async def standing_of_spaces(session: AsyncSession, ids: Collection[UUID]) -> di
     """Those of these spaces of which anything is known."""
     rows = await session.execute(_STANDING, {"ids": list(ids)})
     return {row.space_id: SpaceStanding(row.occupied, row.changed_at, row.certain) for row in rows}
+
+
+async def counted_empty(session: AsyncSession, since: datetime) -> dict[UUID, datetime]:
+    """The facilities whose last full count, made since then, found nobody there; each with its time."""
+    rows = await session.execute(_COUNTED_EMPTY, {"since": since})
+    return {row.facility_id: row.reported_at for row in rows}
 
 
 def city_totals(facilities: Sequence[FacilityNow]) -> CityTotals:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.gates.seen import Seen, sightings, sightings_since
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.ids import stable_id
-from parking_cloud.occupancy.service import SpaceStanding, standing_of_spaces
+from parking_cloud.occupancy.service import SpaceStanding, counted_empty, standing_of_spaces
 from parking_cloud.registry.service import NearSpace, spaces_near
 from parking_cloud.stays.events import PLATES_TOUCHED
 from parking_cloud.stays.models import StayMark
@@ -30,6 +31,7 @@ SENSOR_LAG = timedelta(minutes=2)
 """A sensor may tell so late what came."""
 _GATE_MAY_TELL = timedelta(hours=1)
 """Where there are gates, an exit is awaited so long after the space fell free."""
+_COUNTED = timedelta(hours=6)
 _AGAIN = timedelta(minutes=5)
 _AT_ONCE = 500
 
@@ -152,23 +154,45 @@ async def end_freed(session: AsyncSession, now: datetime) -> None:
             continue
         if row.opened_by == Opened.GATE and now - space.changed_at < _GATE_MAY_TELL:
             continue
-        marks.append(
-            {
-                "id": stable_id("stay_mark", "free", str(row.id), space.changed_at.isoformat()),
-                "facility_id": row.facility_id,
-                "space_id": row.space_id,
-                "plate_hash": bytes(row.plate_hash),
-                "plate_sealed": bytes(row.plate_sealed),
-                "plate_color": row.plate_color,
-                "kind": "end",
-                "by": Ended.SPACE.value,
-                "at": space.changed_at,
-                "evidence": [],
-            }
-        )
+        key = stable_id("stay_mark", "free", str(row.id), space.changed_at.isoformat())
+        marks.append(_end(row, Ended.SPACE, space.changed_at, key))
     if marks:
         await session.execute(insert(StayMark).on_conflict_do_nothing(index_elements=["id"]), marks)
         await _touch(session, marks)
+
+
+async def end_counted_out(session: AsyncSession, now: datetime) -> None:
+    """End the stays at places where a full count found nobody, though no gate told that they left."""
+    empty = await counted_empty(session, now - _COUNTED)
+    rows = await session.execute(
+        text(
+            "select s.*, n.counted_at from unnest(cast(:places as uuid[]), cast(:times as timestamptz[]))"
+            " as n(facility_id, counted_at) join stay s on s.facility_id = n.facility_id"
+            " and s.state = 'open' and s.plate_hash is not null and s.entered_at < n.counted_at limit :most"
+        ),
+        {"places": list(empty), "times": list(empty.values()), "most": _AT_ONCE},
+    )
+    marks = [
+        _end(row, Ended.COUNT, row.counted_at, stable_id("stay_mark", "count", str(row.id))) for row in rows
+    ]
+    if marks:
+        await session.execute(insert(StayMark).on_conflict_do_nothing(index_elements=["id"]), marks)
+        await _touch(session, marks)
+
+
+def _end(row: Any, by: Ended, at: datetime, key: UUID) -> dict[str, object]:
+    return {
+        "id": key,
+        "facility_id": row.facility_id,
+        "space_id": row.space_id,
+        "plate_hash": bytes(row.plate_hash),
+        "plate_sealed": bytes(row.plate_sealed),
+        "plate_color": row.plate_color,
+        "kind": "end",
+        "by": by.value,
+        "at": at,
+        "evidence": [],
+    }
 
 
 async def _touch(session: AsyncSession, marks: Collection[dict[str, object]]) -> None:

@@ -13,6 +13,7 @@ from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
 from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
+from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
@@ -34,6 +35,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
 @pytest.mark.parametrize(
     "texts",
     [
+        STAY_TEXTS,
         TEXTS,
         PAY_TEXTS,
         RECEIPT_TEXTS,
