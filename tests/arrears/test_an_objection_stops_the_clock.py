@@ -88,7 +88,7 @@ async def test_nothing_moves_while_it_is_open(
 async def test_upheld_lowers_the_charge_and_pays_back_by_itself(
     session: AsyncSession, charge: ChargeFacts
 ) -> None:
-    await record_cash(session, charge.id, charge.amount, uuid4(), minute(140))
+    await record_cash(session, {charge.id: charge.amount}, charge.amount, uuid4(), minute(140))
     li = await holder(session)
     objection = await object_(session, charge, li, minute(200))
     await service.answer(session, staff_of(charge), objection, UPHELD, minute(300))
@@ -101,7 +101,7 @@ async def test_upheld_lowers_the_charge_and_pays_back_by_itself(
 async def test_upheld_whole_the_stay_is_taken_back_on_both_sides(
     session: AsyncSession, charge: ChargeFacts
 ) -> None:
-    await record_cash(session, charge.id, charge.amount, uuid4(), minute(140))
+    await record_cash(session, {charge.id: charge.amount}, charge.amount, uuid4(), minute(140))
     objection = await object_(session, charge, CHIEF, minute(200))
     nothing = msgspec.structs.replace(UPHELD, lowered_to=0)
     await service.answer(session, staff_of(charge), objection, nothing, minute(300), VAULT)
@@ -127,7 +127,7 @@ async def test_only_whose_charge_it_is_objects(session: AsyncSession, charge: Ch
             await object_(session, charge, who, minute(200))
     with pytest.raises(objections.ChargeNotFound):
         await object_(session, charge, None, minute(200), receipt=receipt_token(SECRET, uuid4()))
-    payment = await record_cash(session, charge.id, 100, uuid4(), minute(150))
+    payment = await record_cash(session, {charge.id: 100}, 100, uuid4(), minute(150))
     assert await object_(session, charge, None, minute(200), receipt=receipt_token(SECRET, payment.id))
 
 
@@ -176,7 +176,7 @@ async def client(settings: Settings) -> AsyncIterator[AsyncTestClient[Any]]:
 async def test_over_http_by_the_receipt(
     settings: Settings, session: AsyncSession, charge: ChargeFacts, client: AsyncTestClient[Any]
 ) -> None:
-    payment = await record_cash(session, charge.id, 300, uuid4(), minute(150))
+    payment = await record_cash(session, {charge.id: 300}, 300, uuid4(), minute(150))
     await session.commit()
     token = receipt_token(settings.secret_key, payment.id)
     address = f"/v1/charges/{charge.id}/objections"

@@ -129,7 +129,7 @@ async def test_what_is_paid_ends_it_and_what_is_due_anew_begins_anew(
     await session.commit()
     case = await session.get_one(ArrearsCase, charge.id, populate_existing=True)
     assert (case.round, case.stage, case.final_at) == (2, "payment_period", day(charge, 50))
-    await record_cash(session, charge.id, charge.amount, uuid4(), day(charge, 51))
+    await record_cash(session, {charge.id: charge.amount}, charge.amount, uuid4(), day(charge, 51))
     await follow_charges(session, [charge.id], day(charge, 51))
     await session.commit()
     assert await closed(session, charge) == "settled"

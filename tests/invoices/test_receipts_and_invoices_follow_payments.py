@@ -75,7 +75,9 @@ async def paid(session: AsyncSession, facility: UUID, hours: int = 2, at: float 
     await left(session, stay, at=at + 60 * hours)
     await assess_stay(session, stay, minute(at + 60 * hours))
     (charge,) = (await charges_of_stays(session, [stay])).values()
-    payment = await record_cash(session, charge.id, charge.amount, uuid4(), minute(at + 60 * hours))
+    payment = await record_cash(
+        session, {charge.id: charge.amount}, charge.amount, uuid4(), minute(at + 60 * hours)
+    )
     await session.commit()
     return payment.id
 

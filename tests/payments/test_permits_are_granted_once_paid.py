@@ -66,7 +66,7 @@ async def bought(session: AsyncSession, who: Identity, product_id: UUID) -> UUID
 
 
 async def pay(session: AsyncSession, charge: UUID) -> None:
-    await record_cash(session, charge, 30_000, uuid4(), minute(5))
+    await record_cash(session, {charge: 30_000}, 30_000, uuid4(), minute(5))
     for _ in range(2):
         await permit_sales.follow_charge(session, charge, minute(5))
 

@@ -36,7 +36,7 @@ async def charged(session: AsyncSession, *, paid: bool) -> tuple[UUID, UUID]:
     await charging.assess_stay(session, stay, NOW)
     charge, operator = (await session.execute(text("select id, operator_id from charge"))).one()
     if paid:
-        await service.record_cash(session, charge, 2 * HOUR, uuid4(), NOW)
+        await service.record_cash(session, {charge: 2 * HOUR}, 2 * HOUR, uuid4(), NOW)
     await session.commit()
     return charge, operator
 

@@ -86,7 +86,7 @@ class Town:
             (locked,) = await lock_charges(session, ids=[charge])
             owed = locked.amount - locked.paid
             if method is Method.CASH:
-                await record_cash(session, charge, owed, uuid4(), now)
+                await record_cash(session, {charge: owed}, owed, uuid4(), now)
             else:
                 order = NewPaymentOrder(provider="stripe", method=method, via=Via.PLATE)
                 await start_payment(session, {charge: owed}, order, now)
