@@ -11,7 +11,7 @@ STAY_TEXTS: dict[str, dict[str, str]] = {
         "other_language": "English",
         "never": "—",
         "reviews": "待核查的停车记录",
-        "reviews_hint": "以下记录不会自动收费。举证责任在经营者：能举证的确认或更正，否则作废；逾期自动作废。",
+        "reviews_hint": "以下记录不会自动收费。举证责任在经营者：有证据的确认或更正，否则作废；逾期作废。",
         "no_reviews": "没有待核查的停车记录。",
         "readings": "待复核的车牌",
         "readings_hint": "请对照照片填写所见车牌；复核后相关记录自动重新推算。",
