@@ -30,6 +30,7 @@ from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.console.settlement import route_handlers as settlement_page_routes
 from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
+from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
@@ -191,6 +192,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *invoice_routes,
             *driver_routes,
             *pay_pages,
+            *my_pages,
             *receipt_pages,
             *console_routes,
             *console_tariff_routes,

@@ -21,6 +21,8 @@ PUBLIC = {
     "/docs",
     "/health/live",
     "/health/ready",
+    "/me",
+    "/me/login",
     "/pay",
     "/pay/receipt/{token:str}",
     "/pay/return",

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get, post
-from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from litestar.response import Redirect, Template
@@ -16,9 +15,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts import service as accounts
-from parking_cloud.accounts import tokens
 from parking_cloud.accounts.guards import allow, public
-from parking_cloud.accounts.middleware import COOKIE
 from parking_cloud.accounts.roles import CONSOLE_ROLES
 from parking_cloud.accounts.service import AccountLocked, WrongPassword
 from parking_cloud.accounts.tokens import Identity
@@ -32,6 +29,7 @@ from parking_cloud.occupancy import service as occupancy
 from parking_cloud.payments.place_routes import MAY_MAKE
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.kinds import KIND_NAMES
+from parking_cloud.web.session import no_session, session_cookie
 from sensor_gateway.observation import DEAD_LETTER_STREAM
 
 
@@ -85,21 +83,14 @@ async def sign_in(
     except (WrongPassword, AccountLocked) as refusal:
         body = refusal.body("zh-CN")
         return _sign_in_page(settings, f"{body['title']}。{body['detail']}")
-    cookie = Cookie(
-        key=COOKIE,
-        value=tokens.issue(identity, settings.secret_key, clock.now()),
-        max_age=int(tokens.LIFETIME.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=settings.secure_cookies,
-    )
+    cookie = session_cookie(identity, settings, clock.now())
     return Redirect("/console", status_code=303, cookies=[cookie])
 
 
 @post("/console/logout", guards=[allow(*CONSOLE_ROLES)], include_in_schema=False, status_code=200)
 async def sign_out() -> Redirect:
     """Takes the cookie back."""
-    return Redirect("/console", status_code=303, cookies=[Cookie(key=COOKIE, value="", max_age=0)])
+    return Redirect("/console", status_code=303, cookies=[no_session()])
 
 
 def _sign_in_page(settings: Settings, error: str) -> Template:

@@ -125,7 +125,7 @@ async def offer_of(session: AsyncSession, user_id: UUID, charge_ids: Sequence[UU
     ):
         raise NotYours()
     parts = [OfferPart(charge_id=c.id, asked=c.owed) for c in charges.values() if c.owed]
-    return Offer(parts=parts, via=Via.APP)
+    return Offer(parts=parts, via=Via.APP, payer_id=user_id)
 
 
 async def _shown(

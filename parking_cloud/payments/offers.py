@@ -59,6 +59,8 @@ class OfferPart(msgspec.Struct, frozen=True, kw_only=True):
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     parts: list[OfferPart]
     via: Via
+    payer_id: UUID | None = None
+    """The signed-in driver to whom it was made."""
 
     @property
     def amount(self) -> int:

@@ -141,6 +141,7 @@ class Cashier:
             provider=provider,
             method=asked.method,
             via=offer.via,
+            payer_id=offer.payer_id,
             return_url=asked.return_url or f"{self._settings.public_url.rstrip('/')}/pay/return",
             offer_hash=hashed,
         )

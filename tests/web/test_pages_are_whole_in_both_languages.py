@@ -15,6 +15,7 @@ from parking_cloud.console.place_texts import PLACE_TEXTS
 from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
 from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
+from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
 from parking_cloud.driver.texts import TEXTS
@@ -38,6 +39,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         STAY_TEXTS,
         TEXTS,
         PAY_TEXTS,
+        ME_TEXTS,
         RECEIPT_TEXTS,
         PLACE_TEXTS,
         PAYMENT_TEXTS,
@@ -59,6 +61,7 @@ def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) ->
 DRIVER_PAGES = {
     "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
+    "me": (("me", "page.js", "pay_api"), ME_TEXTS),
 }
 
 

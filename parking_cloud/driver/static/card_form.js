@@ -26,6 +26,12 @@ export class CardForm {
     const result = await this.provider.confirmCardPayment(this.secret, { payment_method: { card: this.card } });
     return result.error ? reason(result.error) : "";
   }
+
+  // Nothing is paid now: the provider keeps the card. True where it does.
+  async keep() {
+    const result = await this.provider.confirmCardSetup(this.secret, { payment_method: { card: this.card } });
+    return !result.error || result.error.setup_intent?.status === "succeeded";
+  }
 }
 
 function reason(error) {

@@ -37,6 +37,7 @@ export class PayApi {
     } catch {
       throw new Offline();
     }
+    // An answer without a body is one all the same.
     const said = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Refused(answer.status, said);
     return said;
@@ -52,6 +53,7 @@ export function refusalText(texts, error) {
 
 // Fen in, yuan out; whole numbers all the way.
 export function yuan(fen) {
-  const cents = String(fen % 100).padStart(2, "0");
-  return `¥${Math.floor(fen / 100).toLocaleString("en-US")}.${cents}`;
+  const whole = Math.abs(fen);
+  const cents = String(whole % 100).padStart(2, "0");
+  return `${fen < 0 ? "-" : ""}¥${Math.floor(whole / 100).toLocaleString("en-US")}.${cents}`;
 }

@@ -1,0 +1,38 @@
+// What the driver's pages share: making elements, and doing one deed at a time.
+import { refusalText } from "./pay_api.js";
+
+export const at = (id) => document.getElementById(id);
+
+export function element(name, text = "", more = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(more)) made.setAttribute(key, value);
+  return made;
+}
+
+export function say(words, good = false) {
+  const message = at("message");
+  message.textContent = words;
+  message.classList.toggle("good", good);
+  message.setAttribute("role", good ? "status" : "alert");
+  message.hidden = !words;
+  if (words) message.scrollIntoView({ block: "nearest" });
+}
+
+const busy = new Set();
+
+// A second click finds the first one at work.
+export async function once(button, texts, deed) {
+  if (busy.has(button)) return;
+  busy.add(button);
+  button.setAttribute("aria-busy", "true");
+  say("");
+  try {
+    await deed();
+  } catch (error) {
+    say(refusalText(texts, error));
+  } finally {
+    busy.delete(button);
+    button.removeAttribute("aria-busy");
+  }
+}
