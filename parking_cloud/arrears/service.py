@@ -186,17 +186,20 @@ async def owed_by(session: AsyncSession, user_id: UUID) -> list[Owed]:
     ]
     names = await facility_names(session, {case.facility_id for case, _ in mine})
     paused = await _paused(session, [case.charge_id for case, _ in mine])
+    # A case follows its charge a moment later: who has just paid is not asked again.
+    charges = await charge_facts(session, [case.charge_id for case, _ in mine])
     return [
         Owed(
             charge_id=case.charge_id,
             facility=names[case.facility_id],
-            owed=case.owed,
+            owed=charges[case.charge_id].owed,
             final_at=case.final_at,
             stage=Stage(case.stage),
             paused=case.charge_id in paused,
             only_informs=status == PolicyStatus.UNCONFIRMED,
         )
         for case, status in mine
+        if charges[case.charge_id].owed
     ]
 
 

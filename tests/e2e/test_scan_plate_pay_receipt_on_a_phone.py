@@ -3,47 +3,31 @@ platform, with the local payment provider."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-import redis
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from parking_cloud.kernel.db import make_engine, make_sessions, transaction
-from parking_cloud.kernel.settings import Settings
 from parking_cloud.launcher import Platform
 from tests.e2e.browsing import chromium, phone
-from tests.e2e.waiting import eventually
-from tests.tariffs.parts import with_tariff
+from tests.e2e.paying import (
+    DECLINED,
+    GARAGE,
+    GOOD,
+    NAME,
+    PRICE,
+    ask,
+    forget_tries,
+    give_price,
+    new_plate,
+    passes,
+    type_card,
+)
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
-
-GARAGE = "wx-public-041"
-NAME = "爱山广场停车库"
-TARIFF: dict[str, Any] = {
-    "rates": {
-        "hour": {
-            "kind": "steps",
-            "name": {"zh": "按小时", "en": "by the hour"},
-            "steps": [{"unit": 60, "amount": 600}],
-        }
-    },
-    "schedules": [{"hours": [{"rate": "hour"}]}],
-    "exit_grace_minutes": 15,
-}
-PRICE = "¥12.00"
-"""Of an hour and a half."""
-GOOD, DECLINED = "4242424242424242", "4000000000000002"
-
-serial = count(10001)
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +39,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def scan_link(platform: Platform) -> str:
     """What the QR code holds that staff have printed for the garage's exit."""
-
-    async def give_tariff() -> None:
-        engine = make_engine(
-            Settings(database_url=platform.running["database_url"], redis_url="", secret_key="")
-        )
-        async with transaction(make_sessions(engine)) as session:
-            await with_tariff(session, GARAGE, TARIFF, code="e2e")
-        await engine.dispose()
-
-    # The browser's driver has an event loop running in this thread.
-    with ThreadPoolExecutor() as beside:
-        beside.submit(asyncio.run, give_tariff()).result()
+    give_price(platform)
     login = next(x for x in platform.running["logins"] if x["role"] == "city_administrator")
     with httpx.Client(base_url=platform.running["api_url"], trust_env=False) as api:
         said = api.post("/v1/auth/login", json={k: login[k] for k in ("username", "password")}).json()
@@ -83,26 +56,9 @@ def scan_link(platform: Platform) -> str:
 @pytest.fixture
 def plate(platform: Platform, scan_link: str) -> str:
     """A vehicle that has been in the garage for an hour and a half; nobody has asked for its price yet."""
-    with redis.Redis.from_url(platform.running["redis_url"]) as store:
-        for key in store.scan_iter("parking:{pay-limit}:*"):
-            store.delete(key)
-    plate = f"浙E{next(serial)}"
-    entered = datetime.now(UTC) - timedelta(minutes=90)
-    row = {
-        "record_id": f"pay-{plate[2:]}",
-        "device_id": f"{GARAGE}-counter",
-        "direction": "entry",
-        "occurred_at": entered.isoformat(),
-        "plate": plate,
-        "plate_color": "blue",
-        "confidence": 0.99,
-    }
-    key = platform.running["api_keys"]["gates"]
-    with httpx.Client(base_url=platform.running["intake_url"], trust_env=False) as intake:
-        answer = intake.post("/v1/gate-events", json=[row], headers={"X-Api-Key": key})
-    assert answer.status_code == 202, answer.text
-    stays = "select count(*) from stay s join gate_event e on e.id = s.entry_event_id where e.record_id = %s"
-    eventually("the stay", lambda: ask(platform, stays, row["record_id"])[0] == (1,))
+    forget_tries(platform)
+    plate = new_plate()
+    passes(platform, plate, "entry", 90)
     return plate
 
 
@@ -123,11 +79,6 @@ def page(context: BrowserContext) -> Iterator[Page]:
     assert faults == []
 
 
-def ask(platform: Platform, query: str, *values: Any) -> list[tuple[Any, ...]]:
-    with psycopg.connect(platform.running["database_url"]) as connection:
-        return connection.execute(query, values).fetchall()
-
-
 def payments(platform: Platform) -> list[tuple[Any, ...]]:
     """(method, state) of every payment, the newest first."""
     return ask(platform, "select method, state from payment order by created_at desc, id desc")
@@ -138,12 +89,6 @@ def see_amount(page: Page, plate: str) -> None:
         page.locator(f'#keys [data-character="{key}"]').tap()
     page.get_by_role("button", name="查询金额").tap()
     expect(page.locator("#amount")).to_have_text(PRICE)
-
-
-def type_card(page: Page, number: str, frame_title: str = "安全的银行卡输入框") -> None:
-    fields = page.frame_locator(f'iframe[title="{frame_title}"]').locator("input")
-    for field, text in enumerate((number, "1240", "123")):
-        fields.nth(field).fill(text)
 
 
 def test_scan_once_plate_once_pay_once(platform: Platform, page: Page, scan_link: str, plate: str) -> None:

@@ -64,8 +64,10 @@ export class MandateBox {
       if (name === "stay") day.value = stay.value;
       else stay.value = day.value;
     }
-    at("stay-shown").textContent = this.texts.yuan.replace("{n}", stay.value);
-    at("day-shown").textContent = this.texts.yuan.replace("{n}", day.value);
+    for (const [range, shown] of [[stay, at("stay-shown")], [day, at("day-shown")]]) {
+      shown.textContent = this.texts.yuan.replace("{n}", range.value);
+      range.setAttribute("aria-valuetext", shown.textContent);
+    }
   }
 
   ceilings() {
