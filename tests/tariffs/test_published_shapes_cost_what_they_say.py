@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
+from parking_cloud.demo.tariffs import examples
+from parking_cloud.tariffs.keeping import accepted
+from parking_cloud.tariffs.plan import Plan
 from parking_cloud.tariffs.rules import Permit, price
 from parking_cloud.tariffs.schemas import PermitKind, VehicleClass
 from tests.tariffs.parts import city, example, priced, yuan
@@ -186,3 +191,13 @@ def test_residents_pay_half_and_nothing_at_night() -> None:
 def test_exempt_vehicles_and_open_institutions_are_free() -> None:
     assert yuan(example("hangzhou-core"), WEDNESDAY, 40 * DAY, VehicleClass.EXEMPT) == 0
     assert yuan(example("shared-free"), WEDNESDAY, 40 * DAY) == 0
+
+
+def test_free_minutes_may_come_again_with_each_period() -> None:
+    again = copy.deepcopy(examples()["huzhou-a"].data)
+    again["free"] = {"minutes": 30, "again": True}
+    plan = Plan(accepted(again))
+    assert [yuan(plan, WEDNESDAY, DAY + m) for m in (0, 16, 30, 31)] == [25, 25, 25, 30]
+    again["free"]["counted"] = False
+    plan = Plan(accepted(again))
+    assert [yuan(plan, WEDNESDAY, DAY + m) for m in (30, 45, 46)] == [25, 25, 30]
