@@ -67,7 +67,7 @@ ARREARS_TEXTS: dict[str, dict[str, str]] = {
         "make_up": "Make-up period",
         "nearly_overdue": "About to be overdue",
         "overdue": "Overdue",
-        "cases": "{n} charges",
+        "cases": "charges: {n}",
         "only_informs": "These stages are not confirmed as law here: they inform,"
         " and nothing may follow from them.",
         "only_informs_short": "informs only",

@@ -132,6 +132,7 @@ async def test_a_statement_is_closed_and_transferred_on_the_page(
             address, data={"reference": "ICBC-1"}, headers=who | FORM, follow_redirects=False
         )
         assert said in answer.headers["location"]
+    assert "Items CSV" in (await client.get("/console/settlement", headers=chief)).text
     own = cookie(settings, staff(UUID(str(operator))), "zh-CN")
     page = (await client.get("/console/settlement", headers=own)).text
     assert "结算单" in page
