@@ -66,6 +66,27 @@ async def test_staff_make_and_end_codes_of_their_own(
     assert list(deeds) == ["pay-place made", "pay-place ended", "pay-place made"]
 
 
+async def test_the_console_makes_prints_and_ends_codes(
+    settings: Settings, session: AsyncSession, client: Client
+) -> None:
+    own = signed_in(settings, await session.scalar(text("select id from operator")))
+    page = "/console/places"
+    made = await client.post(page, data={"facility": "garage", "lane": "出口2"}, headers=own)
+    code: str = await session.scalar(text("select code from pay_place"))
+    assert f"已制作：{code}" in made.text
+    again = await client.post(page, data={"facility": "garage", "lane": "出口2"}, headers=own)
+    assert "该处已有二维码" in again.text
+    unknown = await client.post(page, data={"facility": "nowhere"}, headers=own)
+    assert "没有这个停车场" in unknown.text
+    card = (await client.get(f"{page}/print?code={code}", headers=own)).text
+    for words in ("扫码缴费", "Scan to pay", "爱山广场停车库 · 出口2", code, "<svg"):
+        assert words in card
+    others = await client.get(f"{page}/print?code={code}", headers=signed_in(settings, uuid4()))
+    assert code not in others.text
+    await client.post(f"{page}/{code}/end", headers=own)
+    assert code not in (await client.get(page, headers=own)).text
+
+
 async def test_every_facility_gets_one_code(session: AsyncSession) -> None:
     await load_small_city(session)
     facilities = list(await session.scalars(text("select id from facility")))

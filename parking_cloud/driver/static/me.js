@@ -7,7 +7,7 @@ import { normalise, written } from "./plate_field.js";
 const { texts: textsText, language } = document.body.dataset;
 const texts = JSON.parse(textsText);
 const api = new PayApi(language);
-const clock = new Intl.DateTimeFormat(language, {
+const clock = new Intl.DateTimeFormat(language === "en" ? "en-GB" : language, {
   timeZone: "Asia/Shanghai", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
 });
 const NOTICES = 10;
