@@ -42,10 +42,10 @@ class OtherPersonNeeded(Problem):
 class StaysOverlap(Problem):
     slug = "stays-overlap"
     status = 409
-    title = {"zh-CN": "与同一车辆的其他停车记录重叠", "en": "Another stay of the vehicle covers that time"}
+    title = {"zh-CN": "与其他记录矛盾", "en": "Other records contradict that"}
     detail = {
-        "zh-CN": "同一车辆不能同时停在两处，请先处理另一条记录。",
-        "en": "A vehicle is at one place at a time. Resolve the other stay first.",
+        "zh-CN": "同一车辆的另一条停车记录与该时段重叠，或刚收到不同的记录。请先处理或刷新后再试。",
+        "en": "Another stay of the vehicle covers that time, or records have just come. Look again first.",
     }
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.stays.facts import windows
 from parking_cloud.stays.schemas import StayState
 from parking_cloud.stays.service import open_stays, stay_facts, stays_of_plates
 from sensor_gateway.records import PlateColor
-from tests.factories import load_small_city
+from tests.factories import NOON, load_small_city
 from tests.stays.parts import ENTRY, EXIT, all_stays, arrive, corrected, minute, passed, plate, told
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -71,3 +74,23 @@ async def test_an_entry_without_a_plate_waits_for_a_person(session: AsyncSession
     await arrive(session, redis, [corrected("d", "out", plate=plate("浙E12345"))])
     (stay,) = await all_stays(session)
     assert (stay.state, minute(stay.exited_at), stay.situations) == ("closed", 10, [])
+
+
+async def test_a_long_history_is_not_read_again(session: AsyncSession, redis: Redis) -> None:
+    """A plate that comes every day for months is looked at again from the day concerned on."""
+    gate = (await load_small_city(session))["garage-counter"]
+    visits = []
+    for day in range(60):
+        visits += [
+            passed(gate, f"in{day}", ENTRY, day * 1440),
+            passed(gate, f"out{day}", EXIT, day * 1440 + 500),
+        ]
+    await arrive(session, redis, visits, at=61 * 1440)
+    number = plate("浙E12345").hash
+    for day in (3, 30, 59):
+        late = NOON + timedelta(days=day, minutes=300)
+        since = await windows(session, {number: late})
+        assert late - timedelta(hours=13) < since[number] <= NOON + timedelta(days=day)
+    told_before = len(await told(session))
+    await arrive(session, redis, [corrected("c", "out59", 59 * 1440 + 505, void=True)], at=61 * 1440)
+    assert len(await told(session)) == told_before + 1
