@@ -58,10 +58,12 @@ class EventHub:
         try:
             yield
         finally:
-            task.cancel()
             for listener in list(self._listeners):
                 listener.end()
-            await asyncio.gather(task, return_exceptions=True)
+            while not task.done():
+                # Again, since a cancellation that meets the client as it connects is lost there.
+                task.cancel()
+                await asyncio.wait([task], timeout=0.2)
 
     async def _read(self) -> None:
         position = ""

@@ -34,9 +34,9 @@ _BY_PLACE = 240
 """A minute, at one code: more than vehicles can pass."""
 _MISSES_BY_ADDRESS = 60
 """An hour: who types many plates at which nothing is owed is guessing."""
-_MISSES = 3000
+MOST_MISSES = 3000
 """In ten minutes, from everywhere: past this, only who has scanned a code is answered."""
-_SLOWEST_S = 0.05
+SOONEST_S = 0.05
 """No answer comes sooner: a plate that is not known is not told by its speed."""
 
 
@@ -85,7 +85,7 @@ async def offer_by_plate(
     if offer.amount == 0:
         await _count_miss(limiter, ask, asked_by, now)
     token = await keep_offer(redis, offer)
-    await asyncio.sleep(max(0.0, _SLOWEST_S - (time.monotonic() - began)))
+    await asyncio.sleep(max(0.0, SOONEST_S - (time.monotonic() - began)))
     return OfferOut(amount=Fen(offer.amount), token=token)
 
 
@@ -113,7 +113,7 @@ async def _count_miss(limiter: Limiter, ask: OfferAsk, asked_by: str, now: datet
     """Guessing shows in many plates at which nothing is owed: from one address, or from many at once."""
     await limiter.count([Limit(f"misses:{asked_by}", _MISSES_BY_ADDRESS, _HOUR)], now)
     try:
-        await limiter.count([Limit("misses", _MISSES, 10 * _MINUTE)], now)
+        await limiter.count([Limit("misses", MOST_MISSES, 10 * _MINUTE)], now)
     except TooManyTries:
         if not ask.place:
             raise

@@ -26,6 +26,7 @@ from parking_cloud.payments.charging import (
     new_charge,
     quote,
 )
+from parking_cloud.payments.mandates import covers
 from parking_cloud.payments.models import Charge
 from parking_cloud.payments.offers import Offer, keep_offer, part_of
 from parking_cloud.payments.policies import place_for, policy_of
@@ -95,8 +96,13 @@ async def ask_to_leave(
     except UnknownHolidayYear:
         log.error("a stay cannot be priced yet: it is let out and billed later", facility=place.code)
         return ExitOut(open=True, why=Why.PAY_LATER)
-    later = quoted.owed > 0 and await _may_pay_later(session, stay, plate_hash, quoted, now)
-    opens, why = rules.at_exit(AtExit(quoted.amount, quoted.owed, quoted.price.permit, pay_later=later))
+    by_mandate = quoted.owed > 0 and await covers(session, stay, quoted.amount, quoted.owed, now)
+    later = (
+        quoted.owed > 0 and not by_mandate and await _may_pay_later(session, stay, plate_hash, quoted, now)
+    )
+    opens, why = rules.at_exit(
+        AtExit(quoted.amount, quoted.owed, quoted.price.permit, mandate_covers=by_mandate, pay_later=later)
+    )
     if not opens:
         token = await keep_offer(redis, Offer(parts=[part_of(stay, quoted)], via=Via.SCAN))
         pay_url = f"{public_url.rstrip('/')}/pay#offer={token}"

@@ -151,8 +151,9 @@ class AtExit(NamedTuple):
     owed: int
     permit: PermitKind | None
     """The one that made it cheaper."""
+    mandate_covers: bool
+    """The driver's mandate will pay it once the vehicle has left."""
     pay_later: bool
-    mandate_covers: bool = False
 
 
 _BY_PERMIT = {PermitKind.MONTHLY: Why.PREPAID}
