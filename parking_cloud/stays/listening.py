@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +14,7 @@ from parking_cloud.gates.events import PASSAGES_CHANGED, SIGHTINGS_CHANGED
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.outbox import Handler, OutboxMessage
 from parking_cloud.stays.deriving import Why, restate
-from parking_cloud.stays.events import PLATES_TOUCHED
+from parking_cloud.stays.events import EVENTS_KEPT, EVENTS_STREAM, PLATES_TOUCHED, SECOND_READING
 from parking_cloud.stays.spaces import follow_sightings
 from sensor_gateway.sealing import PlateVault
 
@@ -42,7 +43,15 @@ def handlers(vault: PlateVault | None, clock: Clock) -> dict[str, Handler]:
         seen = {UUID(key) for message in messages for key in message.payload["sightings"]}
         await follow_sightings(session, seen)
 
+    async def readings_asked(_: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
+        pipeline = redis.pipeline(transaction=False)
+        for message in messages:
+            event = msgspec.json.encode({"reading": message.key, **message.payload})
+            pipeline.xadd(EVENTS_STREAM, {"e": event}, maxlen=EVENTS_KEPT, approximate=True)
+        await pipeline.execute()
+
     return {
+        SECOND_READING: readings_asked,
         PASSAGES_CHANGED: passages_changed,
         SIGHTINGS_CHANGED: sightings_changed,
         PLATES_TOUCHED: plates_touched,

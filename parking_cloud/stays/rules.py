@@ -367,8 +367,11 @@ def _apart(one: Visit, other: Visit) -> tuple[Visit, Visit]:
         return msgspec.structs.replace(one, exited_at=max(other.entered_at, one.entered_at)), other
     if one.standing is None and other.standing is None:
         return _doubted(one), _doubted(other)
-    first = min((v for v in (one, other) if v.standing), key=lambda v: (v.standing.decided_at, v.id))  # type: ignore[union-attr]
-    return (one, _doubted(other)) if first is one else (_doubted(one), other)
+    theirs, ours = other.standing, one.standing
+    ours_first = ours is not None and (
+        theirs is None or (ours.decided_at, one.id) <= (theirs.decided_at, other.id)
+    )
+    return (one, _doubted(other)) if ours_first else (_doubted(one), other)
 
 
 def _doubted(visit: Visit) -> Visit:

@@ -5,7 +5,7 @@ Only spaces whose sensors are in no doubt count, and only where no other space c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -67,7 +67,7 @@ async def _place(session: AsyncSession, seen: Collection[Seen]) -> None:
         return
     near = await spaces_near(session, [(one.id, one.lat, one.lon) for one in readable], NEAR_M)
     standing = await standing_of_spaces(session, {s.space_id for found in near.values() for s in found})
-    marks: list[dict[str, object]] = []
+    marks: list[dict[str, Any]] = []
     for one in readable:
         space = which_space(near.get(one.id, []), standing, one.seen_at)
         if space is not None:
@@ -94,7 +94,7 @@ async def _since(session: AsyncSession, one: Seen, space: UUID, changed_at: date
     return one.seen_at if other else changed_at
 
 
-def _mark(one: Seen, space: NearSpace, at: datetime) -> dict[str, object]:
+def _mark(one: Seen, space: NearSpace, at: datetime) -> dict[str, Any]:
     part = "seen" if at == one.seen_at else "start"
     return {
         "id": stable_id("stay_mark", part, str(one.id), one.plate_hash.hex()),
@@ -140,9 +140,7 @@ async def end_freed(session: AsyncSession, now: datetime) -> None:
                 " opened_by, (select max(m.at) from stay_mark m where m.plate_hash = s.plate_hash"
                 " and not m.voided and m.space_id = s.space_id and m.at >= s.facts_from) as proved"
                 " from stay s where state = 'open' and space_id is not null and plate_hash is not null"
-                " order by changed_at limit :most"
-            ),
-            {"most": 10 * _AT_ONCE},
+            )
         )
     )
     standing = await standing_of_spaces(session, {row.space_id for row in rows})
@@ -180,7 +178,7 @@ async def end_counted_out(session: AsyncSession, now: datetime) -> None:
         await _touch(session, marks)
 
 
-def _end(row: Any, by: Ended, at: datetime, key: UUID) -> dict[str, object]:
+def _end(row: Any, by: Ended, at: datetime, key: UUID) -> dict[str, Any]:
     return {
         "id": key,
         "facility_id": row.facility_id,
@@ -195,7 +193,7 @@ def _end(row: Any, by: Ended, at: datetime, key: UUID) -> dict[str, object]:
     }
 
 
-async def _touch(session: AsyncSession, marks: Collection[dict[str, object]]) -> None:
+async def _touch(session: AsyncSession, marks: Collection[Mapping[str, Any]]) -> None:
     """Have these vehicles' stays worked out again, and those of who stood on the same spaces before."""
     if not marks:
         return
@@ -207,5 +205,5 @@ async def _touch(session: AsyncSession, marks: Collection[dict[str, object]]) ->
         {"spaces": [mark["space_id"] for mark in marks]},
     )
     plates = [(bytes(plate).hex(), since.isoformat()) for plate, since in before]
-    plates += [(mark["plate_hash"].hex(), mark["at"].isoformat()) for mark in marks]  # type: ignore[attr-defined]
+    plates += [(mark["plate_hash"].hex(), mark["at"].isoformat()) for mark in marks]
     await outbox.add(session, PLATES_TOUCHED, "", {"plates": sorted(set(plates))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.stays.events import EVENTS_STREAM
 from parking_cloud.stays.likeness import alike, distance, same_color
 from sensor_gateway.records import PlateColor
 from tests.factories import load_small_city
@@ -52,6 +54,9 @@ async def test_an_entry_misread_is_read_again_and_becomes_one_stay(
     }
     assert stays[STRANGERS].situations == ["plate_misread"]
     assert await open_readings(session) == [("in", "misread"), ("out", "misread")]
+    asked = [json.loads(fields[b"e"]) for _, fields in await redis.xrange(EVENTS_STREAM)]
+    assert {event["facility"] for event in asked} == {str(gate.facility_id)}
+    assert len(asked) == 2
 
     await arrive(session, redis, [corrected("c", "in", 70, plate=plate(OWN))])
     stays = await stays_by_plate(session)
