@@ -30,6 +30,7 @@ from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.console.settlement import route_handlers as settlement_page_routes
 from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
+from parking_cloud.console.vehicles import route_handlers as vehicle_desk_routes
 from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
@@ -203,6 +204,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *console_place_routes,
             *console_payment_routes,
             *payment_deed_routes,
+            *vehicle_desk_routes,
             *asset_routers(),
         ],
         dependencies={

@@ -53,6 +53,7 @@ def charge_row(
     return {
         "id": charge["id"],
         "number": number(charge["id"]),
+        "stay_id": charge["stay_id"],
         "state": charge["state"],
         "state_words": t[_state_of(charge)],
         "kind": t[f"kind_{charge['kind']}"],

@@ -64,6 +64,7 @@ PAYMENT_TEXTS: dict[str, dict[str, str]] = {
         "why_staff": "人工决定",
         "kind_stay": "停车",
         "kind_permit": "许可",
+        "stay_hint": "查看停车记录；更正或作废后账单随之变化，多付的自动退回。",
         "state": "状态",
         "facility": "停车场",
         "amount": "金额",
@@ -160,6 +161,8 @@ PAYMENT_TEXTS: dict[str, dict[str, str]] = {
         "why_staff": "decided by staff",
         "kind_stay": "stay",
         "kind_permit": "permit",
+        "stay_hint": "Look at the stay; the charge follows when it is corrected or void, and an excess goes"
+        " back by itself.",
         "state": "State",
         "facility": "Facility",
         "amount": "Amount",

@@ -15,6 +15,7 @@ from parking_cloud.console.place_texts import PLACE_TEXTS
 from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
 from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
+from parking_cloud.console.vehicle_texts import DESK_TEXTS
 from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
@@ -43,6 +44,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         RECEIPT_TEXTS,
         PLACE_TEXTS,
         PAYMENT_TEXTS,
+        DESK_TEXTS,
         KIND_NAMES,
         HEALTH_TEXTS,
         TARIFF_TEXTS,

@@ -1,0 +1,51 @@
+"""The words of the vehicle desk's page, in both languages."""
+
+from __future__ import annotations
+
+DESK_TEXTS: dict[str, dict[str, str]] = {
+    "zh-CN": {
+        "title": "车辆核对",
+        "overview": "总览",
+        "sign_out": "退出",
+        "other_language": "English",
+        "hint": "司机出示行驶证后，按证上文字输入车牌；与申请一致才会通过。核对前司机看不到任何记录。",
+        "username": "用户",
+        "plate": "申请的车牌",
+        "asked": "申请时间",
+        "holder": "现有绑定人，请特别核对",
+        "licence_plate": "行驶证上的车牌",
+        "since": "登记日期（可不填）",
+        "reason": "依据",
+        "verify": "通过",
+        "refuse": "不通过",
+        "none": "没有待核对的车辆。",
+        "verified": "已通过。",
+        "refused": "已拒绝。",
+        "no_match": "行驶证与申请的车牌不一致，没有通过。",
+        "decided": "已有人处理过这项申请。",
+        "incomplete": "请填写依据（至少 4 个字）和车牌。",
+    },
+    "en": {
+        "title": "Vehicle desk",
+        "overview": "Overview",
+        "sign_out": "Sign out",
+        "other_language": "中文",
+        "hint": "Type the plate from the vehicle licence that the driver shows: only a match is verified."
+        " Until then the driver sees nothing of the vehicle.",
+        "username": "User",
+        "plate": "Plate asked for",
+        "asked": "Asked",
+        "holder": "has a holder already: look twice",
+        "licence_plate": "Plate on the licence",
+        "since": "Registered on (may be empty)",
+        "reason": "By what",
+        "verify": "Verify",
+        "refuse": "Refuse",
+        "none": "No vehicle waits.",
+        "verified": "Verified.",
+        "refused": "Refused.",
+        "no_match": "The licence's plate is not the one that was asked for; it was not verified.",
+        "decided": "Somebody has decided about it already.",
+        "incomplete": "Say by what (at least 4 characters), and the plate.",
+    },
+}
