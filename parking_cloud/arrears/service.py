@@ -22,7 +22,7 @@ from parking_cloud.payments.charging import lock_charges, waive
 from parking_cloud.payments.facts import charge_facts
 from parking_cloud.registry.service import facility_names
 from parking_cloud.stays.decisions import resolve
-from parking_cloud.stays.rules import Action
+from parking_cloud.stays.visit import Action
 from parking_cloud.stays.wire import Resolution
 from sensor_gateway.sealing import PlateVault
 

@@ -26,8 +26,8 @@ from parking_cloud.kernel.money import Fen, format_yuan
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotSignedIn, Problem, pick_language
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays import answering, corrections, decisions, looking
-from parking_cloud.stays.rules import Action
 from parking_cloud.stays.schemas import StayState
+from parking_cloud.stays.visit import Action
 from parking_cloud.stays.wire import ReadingAnswer, Resolution, StayDetail
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie

@@ -30,8 +30,8 @@ from parking_cloud.stays.problems import (
     StayNotFound,
     StaysOverlap,
 )
-from parking_cloud.stays.rules import Action
 from parking_cloud.stays.schemas import StayState
+from parking_cloud.stays.visit import Action
 from parking_cloud.stays.wire import Resolution
 from sensor_gateway.sealing import PlateVault
 

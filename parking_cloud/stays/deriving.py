@@ -24,8 +24,9 @@ from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.models import Stay, StayVersion
 from parking_cloud.stays.plausible import Cause, Policy, cause_of, judge
 from parking_cloud.stays.readings import reconsider, too_unsure, waiting
-from parking_cloud.stays.rules import Visit, stay_id, visits
+from parking_cloud.stays.rules import stay_id, visits
 from parking_cloud.stays.schemas import Opened, StayState
+from parking_cloud.stays.visit import Visit
 from parking_cloud.tariffs.rules import vehicle_class_of
 from parking_cloud.tariffs.schemas import VehicleClass
 from sensor_gateway.sealing import PlateVault, VaultError

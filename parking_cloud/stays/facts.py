@@ -14,7 +14,8 @@ from parking_cloud.gates.passages import Passage, passages, passages_of_plates
 from parking_cloud.kernel.money import Fen
 from parking_cloud.stays.models import StayMark, StayPolicy
 from parking_cloud.stays.plausible import Policy
-from parking_cloud.stays.rules import SUPERSEDED, Action, Decision, Fact, FactKind
+from parking_cloud.stays.rules import SUPERSEDED
+from parking_cloud.stays.visit import Action, Decision, Fact, FactKind
 
 CITY_REVIEW_DAYS = 30
 

@@ -24,8 +24,8 @@ from parking_cloud.stays.costs import cost_of
 from parking_cloud.stays.decisions import may_act, stay_row
 from parking_cloud.stays.models import Stay, StayDecision, StayMark, StayVersion
 from parking_cloud.stays.plausible import Cause
-from parking_cloud.stays.rules import Action
 from parking_cloud.stays.schemas import Ended, Opened, Situation, StayState
+from parking_cloud.stays.visit import Action
 from parking_cloud.stays.wire import DecisionOut, Evidence, MarkOut, StayDetail, StayOut, StayPage, VersionOut
 from sensor_gateway.plates import NoPlate, parse_plate
 from sensor_gateway.sealing import PlateVault, VaultError

@@ -26,8 +26,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from parking_cloud.kernel.db import Base
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.stays.plausible import Cause
-from parking_cloud.stays.rules import Action
 from parking_cloud.stays.schemas import Ended, Opened, Situation, StayState
+from parking_cloud.stays.visit import Action
 from parking_cloud.tariffs.schemas import VehicleClass
 
 

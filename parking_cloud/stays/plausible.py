@@ -12,8 +12,8 @@ from enum import StrEnum
 import msgspec
 
 from parking_cloud.kernel.money import Fen
-from parking_cloud.stays.rules import Visit
 from parking_cloud.stays.schemas import Situation, StayState
+from parking_cloud.stays.visit import Visit
 
 DOUBTFUL = frozenset(Situation) - {Situation.TOWED, Situation.VEHICLE_SWAP, Situation.CORRECTED}
 """Each of these is looked at by a person. A tow and a swap prove when the visit had ended."""

@@ -10,8 +10,8 @@ import msgspec
 
 from parking_cloud.gates.passages import Reading
 from parking_cloud.stays.plausible import Cause
-from parking_cloud.stays.rules import Action
 from parking_cloud.stays.schemas import Ended, Opened, Situation, StayState
+from parking_cloud.stays.visit import Action
 from sensor_gateway.records import PlateColor
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from parking_cloud.kernel.ids import stable_id
 from parking_cloud.kernel.money import Fen
 from parking_cloud.stays.plausible import TRANSITIONS, Cause, Policy, cause_of, judge
-from parking_cloud.stays.rules import Action, Decision, Fact, FactKind, Visit, overlap, stay_id, visits
+from parking_cloud.stays.rules import overlap, stay_id, visits
 from parking_cloud.stays.schemas import Ended, Opened, Situation, StayState
+from parking_cloud.stays.visit import Action, Decision, Fact, FactKind, Visit
 from tests.factories import NOON
 
 PLACES = [stable_id("place", name) for name in ("garage", "street")]
