@@ -21,6 +21,7 @@ from parking_cloud.registry.schemas import FacilityIn, RegistryBatch
 ARRIVALS_PER_S = 1 / 8
 """At all garages together, at a busy hour."""
 _MEAN_STAY = timedelta(minutes=40)
+_WORTH_ASKING = timedelta(minutes=45)
 _PLATES = 4_000
 _NEW_ENERGY = 0.35
 _LONG_THERE = 0.2
@@ -157,15 +158,18 @@ class Traffic:
 
     def _visit(self, code: str, at: datetime) -> Visit:
         plate, color = self._vehicle()
-        chance = self._chance
+        chance, stay = self._chance, self._stay()
+        payer = chance.choices(list(Payer), (60, 34, 6))[0]
+        if payer == Payer.PHONE and stay < _WORTH_ASKING:
+            payer = Payer.GATE  # who stays a moment knows that it is free
         return Visit(
             id=f"{at:%Y%m%d%H%M%S}-{chance.randbytes(5).hex()}",
             facility=code,
             plate=plate,
             color=color,
             entered_at=at,
-            leaves_at=at + self._stay(),
-            payer=chance.choices(list(Payer), (60, 34, 6))[0],
+            leaves_at=at + stay,
+            payer=payer,
             method=chance.choices(("card", "alipay", "wechat_pay"), (20, 40, 40))[0],
             mishap=chance.choices(list(Mishap), (965, 15, 15, 5))[0],
         )
