@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from parking_cloud.devstack import Server, free_port
+from parking_cloud.payments.stripe_reading import WEBHOOK_EVENTS
 
 
 class ProviderKeys(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ class DevProvider:
             "LOCAL_PROVIDER_SECRET_KEY": self._keys.secret_key,
             "LOCAL_PROVIDER_PUBLISHABLE_KEY": self._keys.publishable_key,
             "LOCAL_PROVIDER_WEBHOOK_URL": self._webhook_url,
+            "LOCAL_PROVIDER_WEBHOOK_EVENTS": ",".join(WEBHOOK_EVENTS),
             "LOCAL_PROVIDER_WEBHOOK_SECRET": self._keys.webhook_secret if self._webhook_url else "",
         }
 

@@ -17,6 +17,19 @@ from parking_cloud.payments.provider import (
     ProviderState,
 )
 
+WEBHOOK_EVENTS = (
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+    "setup_intent.succeeded",
+    "setup_intent.setup_failed",
+)
+"""What an endpoint should be told of; all else is looked at anyway, or is no news to us."""
+
 _ENDED = {"succeeded": ProviderState.SUCCEEDED, "canceled": ProviderState.CANCELLED}
 _REFUND = _ENDED | {"failed": ProviderState.FAILED}
 _BOOK_KINDS = {

@@ -56,14 +56,16 @@ class LocalProvider:
 
     def _point_webhook(self) -> None:
         """The endpoint of the settings, once, where it now is."""
-        if not self._settings.webhook_url:
+        settings = self._settings
+        if not settings.webhook_url:
             return
+        events = settings.webhook_events.split(",")
         with self._store.transaction():
             for known in self._store.find("webhook_endpoint", limit=100):
-                if known["secret"] == self._settings.webhook_secret:
-                    self._store.save(known | {"url": self._settings.webhook_url})
+                if known["secret"] == settings.webhook_secret:
+                    self._store.save(known | {"url": settings.webhook_url, "enabled_events": events})
                     return
-            api.make_endpoint(self._store, self._settings.webhook_url, self._settings.webhook_secret, ["*"])
+            api.make_endpoint(self._store, settings.webhook_url, settings.webhook_secret, events)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -18,6 +18,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str
     publishable_key: str
     webhook_url: str = ""
+    webhook_events: str = "*"
+    """Of which it is told; with commas between."""
     webhook_secret: str = ""
 
     @property
