@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,8 @@ def main() -> None:
     """Run them; the exit code is theirs."""
     names = "killing or survives"
     command = [sys.executable, "-m", "pytest", "-v", "tests", "-k", names]
-    sys.exit(subprocess.run(command, check=False).returncode)
+    environment = os.environ | {"PARKING_TEST_PAYMENTS": "1000"}
+    sys.exit(subprocess.run(command, check=False, env=environment).returncode)
 
 
 if __name__ == "__main__":
