@@ -6,11 +6,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import freshness, guidance, ingest, tariffs
+from bench import freshness, guidance, ingest, payments, tariffs
 from parking_cloud.devstack import Stack
 from parking_cloud.launcher import Platform
 
-CLAIMS = {"freshness": freshness.run, "guidance": guidance.run, "ingest": ingest.run, "tariffs": tariffs.run}
+CLAIMS = {
+    "freshness": freshness.run,
+    "guidance": guidance.run,
+    "ingest": ingest.run,
+    "tariffs": tariffs.run,
+    "payments": payments.run,
+}
 
 
 def main() -> None:
