@@ -7,9 +7,14 @@ import sys
 
 import structlog
 
+_TALKATIVE = ("httpx", "stripe")
+"""Libraries that tell of every request: a payment's cost, and nobody's news."""
+
 
 def configure_logging(level: str) -> None:
     """Set up structlog for a process. `level` is a standard name such as INFO."""
+    for library in _TALKATIVE:
+        logging.getLogger(library).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
