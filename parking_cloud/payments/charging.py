@@ -129,7 +129,7 @@ async def assess_before_leaving(
     open_ = stay.state is StayState.OPEN and charge.state == ChargeState.OPEN
     if not open_ or quoted.amount < charge.paid:
         return
-    last = await last_assessment(session, charge.id)
+    last = await last_assessment(session, charge.id) if charge.assessments else None
     if last is None or not rules.same_question((last.amount, last.until), (quoted.amount, quoted.until)):
         found = _of_price(quoted.amount, "before_leaving", quoted.until, stay, quoted.price)
         await _assess(session, charge, found, ChargeState.OPEN, now)
@@ -206,6 +206,8 @@ async def give_up_live_payments(session: AsyncSession, charge_ids: Sequence[UUID
             select(Payment).where(Payment.id.in_(part_of), Payment.state.in_(LIVE)).with_for_update()
         )
     )
+    if not live:
+        return
     for payment in live:
         payment.state, payment.look_again_at, payment.changed_at = PaymentState.CANCELLED, now, now
         await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {})
