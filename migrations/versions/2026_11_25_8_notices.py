@@ -194,6 +194,7 @@ UP: list[str] = [
         owed BIGINT NOT NULL,
         began_at timestamptz NOT NULL,
         final_at timestamptz NOT NULL,
+        counts_from timestamptz NOT NULL,
         stage TEXT NOT NULL,
         stage_since timestamptz NOT NULL,
         next_look_at timestamptz,

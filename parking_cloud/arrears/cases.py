@@ -55,10 +55,9 @@ async def _open(
     found = await policy_for(session, charge.final_at)
     if found is None:
         return
-    if case is not None and case.final_at == charge.final_at:
-        case.closed_at, case.closed_why, case.owed = None, "", charge.owed
-        case.next_look_at = now
-        return
+    # What was paid, and is owed again since a bank took it back, is not old for having been paid.
+    again = case is not None and case.final_at == charge.final_at
+    counts_from = now if again else charge.final_at
     values = {
         "round": 1 if case is None else case.round + 1,
         "operator_id": charge.operator_id,
@@ -68,8 +67,9 @@ async def _open(
         "owed": charge.owed,
         "began_at": began_at,
         "final_at": charge.final_at,
+        "counts_from": counts_from,
         "stage": Stage.PAYMENT_PERIOD.value,
-        "stage_since": charge.final_at,
+        "stage_since": counts_from,
         "next_look_at": now,
         "closed_at": None,
         "closed_why": "",
@@ -120,7 +120,7 @@ async def _move(
 ) -> None:
     given = [reminder.given_at for reminder in asked]
     reached = [at for at in given if at is not None]
-    held = stage(case.final_at, pauses, reached, now, policy)
+    held = stage(case.counts_from, pauses, reached, now, policy)
     if held.value != case.stage:
         case.stage, case.stage_since = held.value, now
         if held is Stage.OVERDUE:
@@ -128,7 +128,7 @@ async def _move(
     paused = any(pause.until is None for pause in pauses)
     if reminder_is_due(held, given, now, policy, paused=paused):
         await _remind(session, case, held, policy, len(asked) + 1, now)
-    case.next_look_at = next_look(case.final_at, pauses, now, policy)
+    case.next_look_at = next_look(case.counts_from, pauses, now, policy)
     if case.next_look_at is not None and held is not Stage.PAYMENT_PERIOD and held is not Stage.OVERDUE:
         case.next_look_at = min(case.next_look_at, now + _LOOK_WHILE_REMINDING)
 

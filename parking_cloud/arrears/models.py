@@ -75,6 +75,8 @@ class ArrearsCase(Base):
     began_at: Mapped[datetime]
     """When the stay began: only who held the vehicle then is told."""
     final_at: Mapped[datetime]
+    counts_from: Mapped[datetime]
+    """From when days count: when the charge was final, or due again after it had been paid."""
     stage: Mapped[str]
     stage_since: Mapped[datetime]
     next_look_at: Mapped[datetime | None]

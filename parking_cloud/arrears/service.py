@@ -109,8 +109,8 @@ async def reminded_by_hand(
         raise ChargeNotFound()
     if own_operator(who) not in (None, case.operator_id):
         raise NotAllowed()
-    if given.given_at.tzinfo is None or not case.final_at <= given.given_at <= now:
-        message = "must have a zone, not be ahead, and not before the charge was final"
+    if given.given_at.tzinfo is None or not case.counts_from <= given.given_at <= now:
+        message = "must have a zone, not be ahead, and not before the charge was due"
         raise InvalidInput(errors=[{"field": "given_at", "message": message}])
     asked = (
         await session.scalars(

@@ -63,6 +63,8 @@ async def tell(
         row |= {"state": NoticeState.QUEUED.value, "try_again_at": now, "sent_at": None}
     if user_id is not None or reader.plate_hash is not None:
         rows.append(_in_app(user_id, now))
+    if not rows:
+        return False
     common = {
         "dedupe_key": dedupe_key,
         "kind": kind,

@@ -144,21 +144,28 @@ def _row(movement: Movement, share: Share) -> dict[str, Any]:
 async def _fee_shares(session: AsyncSession, references: Iterable[str]) -> dict[str, list[Share]]:
     """Each provider's fee, on the charges of what it was for, in proportion. A fee of nothing is the
     platform's."""
-    keys = {tuple(reference.split(":", 1)): reference for reference in references}
+    keys: dict[tuple[str, str], str] = {}
+    for reference in references:
+        provider, _, id_ = reference.partition(":")
+        keys[provider, id_] = reference
     lines = await session.scalars(
         select(ProviderBookLine).where(
             ProviderBookLine.id.in_([id_ for _, id_ in keys]), ProviderBookLine.cause_kind.is_not(None)
         )
     )
-    found: dict[str, list[Share]] = {}
+    by_kind: dict[str, list[ProviderBookLine]] = {}
     for line in lines:
-        reference = keys.get((line.provider, line.id))
-        if reference is None or line.cause_kind is None or line.cause_reference is None:
-            continue
-        parts = (await shares(session, line.cause_kind, [line.cause_reference]))[line.cause_reference]
-        parts = sorted(parts, key=lambda part: part.charge_id)
-        split = share_out(Fen(-line.fee), [abs(part.amount) for part in parts])
-        found[reference] = [part._replace(amount=amount) for part, amount in zip(parts, split, strict=True)]
+        if (line.provider, line.id) in keys and line.cause_kind is not None:
+            by_kind.setdefault(line.cause_kind, []).append(line)
+    found: dict[str, list[Share]] = {}
+    for kind, of_kind in by_kind.items():
+        of_cause = await shares(session, kind, {str(line.cause_reference) for line in of_kind})
+        for line in of_kind:
+            parts = sorted(of_cause[str(line.cause_reference)], key=lambda part: part.charge_id)
+            split = share_out(Fen(-line.fee), [abs(part.amount) for part in parts])
+            found[keys[line.provider, line.id]] = [
+                part._replace(amount=amount) for part, amount in zip(parts, split, strict=True)
+            ]
     return found
 
 

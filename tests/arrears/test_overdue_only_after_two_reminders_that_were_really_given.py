@@ -17,10 +17,14 @@ from parking_cloud.arrears.models import ArrearsCase, ArrearsReminder
 from parking_cloud.arrears.rules import PolicyStatus, Stage
 from parking_cloud.arrears.schemas import ByHandIn
 from parking_cloud.kernel.db import transaction
+from parking_cloud.kernel.money import Fen
 from parking_cloud.notices import service as notices
+from parking_cloud.payments.chargebacks import dispute_seen
 from parking_cloud.payments.charging import assess_stay
 from parking_cloud.payments.facts import ChargeFacts
-from parking_cloud.payments.service import record_cash
+from parking_cloud.payments.provider import Method, ProviderDispute, ProviderPayment, ProviderState
+from parking_cloud.payments.schemas import Via
+from parking_cloud.payments.service import NewPaymentOrder, payment_seen, record_cash, start_payment
 from tests.arrears.parts import CHIEF, holder, policy, unpaid
 from tests.payments.parts import OWN, minute, priced_garage, restate
 
@@ -148,6 +152,31 @@ async def closed(session: AsyncSession, charge: ChargeFacts) -> str:
     await session.commit()
     why = await session.scalar(select(ArrearsCase.closed_why).where(ArrearsCase.charge_id == charge.id))
     return str(why)
+
+
+async def test_what_a_bank_took_back_is_not_old_for_having_been_paid(
+    session: AsyncSession, sessions: Sessions
+) -> None:
+    garage = await priced_garage(session)
+    await policy(session)
+    await holder(session)
+    charge = await unpaid(session, garage, at=10)
+    order = NewPaymentOrder(provider="stripe", method=Method.CARD, via=Via.APP)
+    started = await start_payment(session, {charge.id: charge.owed}, order, day(charge, 1))
+    paid = ProviderPayment(id="pi_1", state=ProviderState.SUCCEEDED, amount=Fen(1_200))
+    await payment_seen(session, started.payment.id, paid, day(charge, 1))
+    await follow_charges(session, [charge.id], day(charge, 1))
+    await session.commit()
+    assert await closed(session, charge) == "settled"
+    taken = ProviderDispute(id="dp_1", payment_id="pi_1", amount=Fen(1_200), state="open")
+    assert await dispute_seen(session, "stripe", taken, day(charge, 100))
+    await follow_charges(session, [charge.id], day(charge, 100))
+    await session.commit()
+    await run(sessions, charge, 129, since=100)
+    assert await stage_of(session, charge) is Stage.PAYMENT_PERIOD
+    await run(sessions, charge, 130, since=130)
+    await session.rollback()
+    assert await stage_of(session, charge) is Stage.MAKE_UP
 
 
 async def test_the_next_owner_is_not_told_of_the_last_ones_debt(
