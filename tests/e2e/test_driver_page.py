@@ -6,23 +6,14 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from parking_cloud.devstack import ensure_chromium
 from parking_cloud.launcher import Platform
+from tests.e2e.browsing import chromium
 from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 GARAGE = "wx-public-042"
 
 
@@ -119,13 +110,6 @@ def enter(browser: Browser, platform: Platform, check: str) -> None:
 def test_numbers_change_when_a_sensor_speaks_and_staff_sign_in(
     platform: Platform, api: httpx.Client, intake: httpx.Client, administrator: httpx.Client
 ) -> None:
-    chromium = ensure_chromium()
-    if chromium is None:
-        pytest.skip("chromium is missing, and only root may install it: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
-        try:
-            look(browser, platform, api, intake)
-            enter(browser, platform, disagree(intake, administrator))
-        finally:
-            browser.close()
+    with chromium() as browser:
+        look(browser, platform, api, intake)
+        enter(browser, platform, disagree(intake, administrator))

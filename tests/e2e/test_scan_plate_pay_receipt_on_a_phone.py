@@ -143,6 +143,20 @@ def test_alipay_refused_then_paid_by_the_same_offer(page: Page, scan_link: str, 
     expect(page).to_have_url(re.compile(r"/pay(\?p=\w+)?$"))  # nothing of the payment stays in the address
 
 
+def test_a_wallet_that_comes_back_in_another_tab_finds_its_payment(
+    page: Page, context: BrowserContext, scan_link: str, plate: str
+) -> None:
+    page.goto(scan_link)
+    see_amount(page, plate)
+    page.get_by_role("button", name="支付宝").tap()
+    expect(page.get_by_role("button", name="拒绝")).to_be_visible(timeout=15_000)
+    other = context.new_page()
+    other.goto(page.url)
+    other.get_by_role("button", name="同意付款").tap()
+    expect(other.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    assert other.evaluate("localStorage.length") == 0
+
+
 def test_back_from_the_wallet_another_way_is_paid_once(
     platform: Platform, page: Page, scan_link: str, plate: str
 ) -> None:

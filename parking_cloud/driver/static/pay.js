@@ -35,6 +35,7 @@ function forget() {
   watch += 1;
   kept = {};
   sessionStorage.removeItem(KEPT);
+  localStorage.removeItem(LEFT);
 }
 
 function show(step, { focus = true } = {}) {
