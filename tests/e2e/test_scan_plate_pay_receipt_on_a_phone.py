@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from parking_cloud.invoices.tax_numbers import credit_code_digit
 from parking_cloud.launcher import Platform
 from tests.e2e.browsing import chromium, phone
 from tests.e2e.paying import (
@@ -26,6 +27,8 @@ from tests.e2e.paying import (
     passes,
     type_card,
 )
+
+TAX_NUMBER = "91330500MA2B3C4D5" + credit_code_digit("91330500MA2B3C4D5")
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
@@ -114,6 +117,40 @@ def test_scan_once_plate_once_pay_once(platform: Platform, page: Page, scan_link
         expect(paper).to_contain_text(words)
     assert plate not in page.content()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_by_the_receipt_one_asks_for_an_invoice_and_objects(page: Page, scan_link: str, plate: str) -> None:
+    page.goto(scan_link)
+    see_amount(page, plate)
+    page.get_by_role("button", name="银行卡").tap()
+    type_card(page, GOOD)
+    page.get_by_role("button", name=f"支付 {PRICE}").tap()
+    page.get_by_role("link", name="查看收据").tap(timeout=15_000)
+    page.get_by_text("申请电子发票").tap(timeout=15_000)
+    page.get_by_label("企业").check()
+    wrong = "91330500MA2B3C4D5X"
+    for code in (wrong, TAX_NUMBER):
+        holds = page.evaluate(
+            "c => import('/assets/driver/receipt.js').then(m => m.creditCodeHolds(c))", code
+        )
+        assert holds == (code == TAX_NUMBER)
+    page.get_by_label("纳税人识别号").fill(wrong)
+    expect(page.get_by_text("最后一位校验码不符")).to_be_visible()
+    page.get_by_label("发票抬头").fill("湖州某某有限公司")
+    page.get_by_label("接收邮箱").fill("buyer@example.com")
+    page.get_by_role("button", name="提交申请").tap()
+    expect(page.get_by_role("alert")).to_contain_text("税号有误")
+    page.get_by_label("纳税人识别号").fill(TAX_NUMBER)
+    page.get_by_role("button", name="提交申请").tap()
+    expect(page.locator("#message")).to_contain_text("发票已申请")
+
+    page.get_by_text("对这笔费用有异议").tap()
+    page.get_by_label("哪里不对").fill("我没有停那么久")
+    page.get_by_role("button", name="提出异议").tap()
+    expect(page.locator("#message")).to_contain_text("异议已提交")
+    page.reload()
+    page.get_by_text("申请电子发票").tap()
+    expect(page.get_by_text(re.compile("发票已(申请|开具)"))).to_be_visible()
 
 
 def test_a_declined_card_says_so_and_lets_another_pay(page: Page, scan_link: str, plate: str) -> None:
