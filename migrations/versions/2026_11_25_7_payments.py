@@ -43,6 +43,9 @@ UP: list[str] = [
     """,
     "CREATE INDEX ix_charge_due ON charge (operator_id, final_at) WHERE state = 'due'",
     "CREATE INDEX ix_charge_facility_id ON charge (facility_id, created_at)",
+    "CREATE INDEX ix_charge_plate_history ON charge (plate_hash, id)",
+    "CREATE INDEX ix_charge_final_at ON charge (final_at) WHERE final_at is not null",
+    "CREATE INDEX ix_charge_held ON charge (operator_id) WHERE state = 'held'",
     "CREATE INDEX ix_charge_plate_hash ON charge (plate_hash) WHERE state in ('open', 'due')",
     """
     CREATE TABLE charge_assessment (
@@ -134,6 +137,8 @@ UP: list[str] = [
     )
     """,
     "CREATE INDEX ix_refund_charge_id ON refund (charge_id)",
+    "CREATE INDEX ix_refund_created_at ON refund (created_at)",
+    "CREATE INDEX ix_refund_by_hand ON refund (id) WHERE state in ('failed', 'due')",
     "CREATE INDEX ix_refund_payment_id ON refund (payment_id)",
     "CREATE INDEX ix_refund_try_again ON refund (try_again_at) WHERE try_again_at is not null",
     """

@@ -37,6 +37,9 @@ class Charge(Base):
         Index("ix_charge_plate_hash", "plate_hash", postgresql_where="state in ('open', 'due')"),
         Index("ix_charge_due", "operator_id", "final_at", postgresql_where="state = 'due'"),
         Index("ix_charge_facility_id", "facility_id", "created_at"),
+        Index("ix_charge_plate_history", "plate_hash", "id"),
+        Index("ix_charge_final_at", "final_at", postgresql_where="final_at is not null"),
+        Index("ix_charge_held", "operator_id", postgresql_where="state = 'held'"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -149,6 +152,8 @@ class Refund(Base):
         Index("ix_refund_try_again", "try_again_at", postgresql_where="try_again_at is not null"),
         Index("ix_refund_payment_id", "payment_id"),
         Index("ix_refund_charge_id", "charge_id"),
+        Index("ix_refund_created_at", "created_at"),
+        Index("ix_refund_by_hand", "id", postgresql_where="state in ('failed', 'due')"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

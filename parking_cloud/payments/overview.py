@@ -70,19 +70,21 @@ async def day_totals(session: AsyncSession, operator_id: UUID | None, now: datet
 
 
 _CHARGE_TOTALS = (
-    "select coalesce(sum(c.amount) filter (where c.final_at >= :since and c.final_at < :until), 0)::bigint,"
-    " coalesce(sum(c.amount - c.paid) filter (where c.state = 'due'), 0)::bigint,"
-    " count(*) filter (where c.state = 'due'), count(*) filter (where c.state = 'held')"
-    " from charge c where (c.state in ('due', 'held') or c.final_at >= :since and c.final_at < :until)"
-    f" and {_WHOSE}"
+    "select"
+    " (select coalesce(sum(c.amount), 0)::bigint from charge c"
+    f"  where c.final_at >= :since and c.final_at < :until and {_WHOSE}),"
+    " due.sum, due.count,"
+    f" (select count(*) from charge c where c.state = 'held' and {_WHOSE})"
+    " from (select coalesce(sum(c.amount - c.paid), 0)::bigint as sum, count(*) as count from charge c"
+    f" where c.state = 'due' and {_WHOSE}) due"
 )
 _REFUND_TOTALS = (
-    "select coalesce(sum(r.amount) filter (where r.created_at >= :since and r.created_at < :until), 0)"
-    "::bigint,"
-    " count(*) filter (where r.state = 'failed' or r.state = 'due' and r.try_again_at is null)"
-    " from refund r join charge c on c.id = r.charge_id"
-    " where (r.state in ('failed', 'due') or r.created_at >= :since and r.created_at < :until)"
-    f" and {_WHOSE}"
+    "select"
+    " (select coalesce(sum(r.amount), 0)::bigint from refund r join charge c on c.id = r.charge_id"
+    f"  where r.created_at >= :since and r.created_at < :until and {_WHOSE}),"
+    " (select count(*) from refund r join charge c on c.id = r.charge_id"
+    "  where (r.state = 'failed' or r.state = 'due' and r.try_again_at is null)"
+    f"  and {_WHOSE})"
 )
 
 
@@ -104,9 +106,8 @@ async def list_charges(
         " from charge c left join charge_assessment a on (a.charge_id, a.number) = (c.id, c.assessments)"
         f" where {_WHOSE} and (cast(:state as text) is null or c.state = :state)"
         " and (cast(:plate as bytea) is null or c.plate_hash = :plate)"
-        " and (cast(:before as uuid) is null"
-        "  or (c.created_at, c.id) < (select b.created_at, b.id from charge b where b.id = :before))"
-        " order by c.created_at desc, c.id desc limit :limit"
+        " and (cast(:before as uuid) is null or c.id < :before)"
+        " order by c.id desc limit :limit"
     )
     given = {"operator": operator_id, "state": state, "plate": plate_hash, "before": before, "limit": limit}
     return await _rows(session, query, given)
@@ -128,9 +129,8 @@ async def list_payments(
         " from payment p join payment_part x on x.payment_id = p.id join charge c on c.id = x.charge_id"
         f" where {_WHOSE} and (cast(:state as text) is null or p.state = :state)"
         " and (cast(:charge as uuid) is null or x.charge_id = :charge)"
-        " and (cast(:before as uuid) is null"
-        "  or (p.created_at, p.id) < (select b.created_at, b.id from payment b where b.id = :before))"
-        " group by p.id order by p.created_at desc, p.id desc limit :limit"
+        " and (cast(:before as uuid) is null or p.id < :before)"
+        " group by p.id order by p.id desc limit :limit"
     )
     given = {"operator": operator_id, "state": state, "charge": charge_id, "before": before, "limit": limit}
     return await _rows(session, query, given)
@@ -153,9 +153,8 @@ async def list_refunds(
         " from refund r join charge c on c.id = r.charge_id"
         f" where {_WHOSE} and (cast(:state as text) is null or r.state = :state)"
         " and (cast(:charge as uuid) is null or r.charge_id = :charge)"
-        " and (cast(:before as uuid) is null"
-        "  or (r.created_at, r.id) < (select b.created_at, b.id from refund b where b.id = :before))"
-        " order by r.created_at desc, r.id desc limit :limit"
+        " and (cast(:before as uuid) is null or r.id < :before)"
+        " order by r.id desc limit :limit"
     )
     given = {"operator": operator_id, "state": state, "charge": charge_id, "before": before, "limit": limit}
     return await _rows(session, query, given)
