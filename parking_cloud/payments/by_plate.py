@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.money import Fen
 from parking_cloud.kernel.problems import InvalidInput
-from parking_cloud.payments.limits import Limit, Limiter, TooManyTries
+from parking_cloud.payments.limits import Limit, Limiter, network_of
 from parking_cloud.payments.offers import Offer, charges_for, keep_offer, offer_for
 from parking_cloud.payments.places import PlaceNotFound, place_of
 from parking_cloud.payments.schemas import Via
@@ -29,10 +29,12 @@ _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _BY_ADDRESS = (("m", 30, _MINUTE), ("h", 300, _HOUR))
 """Generous: mobile networks have many phones behind one address."""
-_BY_PLATE = (("m", 6, _MINUTE), ("h", 30, _HOUR))
+_BY_PLATE_AND_ADDRESS = (("m", 6, _MINUTE), ("h", 30, _HOUR))
+_BY_PLATE = (("m", 60, _MINUTE), ("h", 600, _HOUR))
+"""Wide, from everywhere: asking for a neighbour's plate does not keep the neighbour from paying."""
 _BY_PLACE = 240
 """A minute, at one code: more than vehicles can pass."""
-_MISSES_BY_ADDRESS = 60
+MISSES_BY_ADDRESS = 60
 """An hour: who types many plates at which nothing is owed is guessing."""
 MOST_MISSES = 3000
 """In ten minutes, from everywhere: past this, only who has scanned a code is answered."""
@@ -70,7 +72,8 @@ async def offer_by_plate(
     secret_key: str,
     now: datetime,
 ) -> OfferOut:
-    """What a vehicle owes now: for its stay (at the scanned place, or wherever it is) and from before.
+    """What a vehicle owes now, for its stay and from before: the same whatever code was scanned. Codes hang
+    in the open, so an amount of one place alone would tell where a vehicle is.
 
     Raises PlateUnreadable, PlaceNotFound, TooManyTries.
     """
@@ -79,41 +82,44 @@ async def offer_by_plate(
         plate_hash = vault.lookup_hash(parse_plate(ask.plate))
     except NoPlate as error:
         raise PlateUnreadable() from error
-    asked_by = hmac.digest(secret_key.encode(), address.encode(), "sha256").hex()[:32]
-    await limiter.count(_limits(ask, plate_hash, asked_by), now)
+    asked_by = hmac.digest(secret_key.encode(), network_of(address).encode(), "sha256").hex()[:32]
+    of_address, of_all = _miss_limits(asked_by)
+    # Before anything is known of the plate: being refused tells nothing of it.
+    unless_past = [of_address] if ask.place else [of_address, of_all]
+    await limiter.count(_limits(ask, plate_hash, asked_by), now, unless_past=unless_past)
     offer = await _offer(session, ask, plate_hash, now)
     if offer.amount == 0:
-        await _count_miss(limiter, ask, asked_by, now)
+        await limiter.note(of_address, now)
+        await limiter.note(of_all, now)
     token = await keep_offer(redis, offer)
     await asyncio.sleep(max(0.0, SOONEST_S - (time.monotonic() - began)))
     return OfferOut(amount=Fen(offer.amount), token=token)
 
 
 async def _offer(session: AsyncSession, ask: OfferAsk, plate_hash: bytes, now: datetime) -> Offer:
-    facility_id = None
-    if ask.place:
-        place = await place_of(session, ask.place)
-        if place is None:
-            raise PlaceNotFound()
-        facility_id = place.facility_id
-    stays = await open_stays(session, plate_hash, facility_id)
+    if ask.place and await place_of(session, ask.place) is None:
+        raise PlaceNotFound()
+    stays = await open_stays(session, plate_hash)
     charges = await charges_for(session, plate_hash, [stay.id for stay in stays])
     return await offer_for(session, stays, charges, Via.SCAN if ask.place else Via.PLATE, now)
 
 
 def _limits(ask: OfferAsk, plate_hash: bytes, asked_by: str) -> list[Limit]:
     limits = [Limit(f"address:{name}:{asked_by}", most, window) for name, most, window in _BY_ADDRESS]
-    limits += [Limit(f"plate:{name}:{plate_hash.hex()}", most, window) for name, most, window in _BY_PLATE]
+    plate = plate_hash.hex()
+    limits += [Limit(f"plate:{name}:{plate}", most, window) for name, most, window in _BY_PLATE]
+    limits += [
+        Limit(f"plate:{name}:{plate}:{asked_by}", most, window)
+        for name, most, window in _BY_PLATE_AND_ADDRESS
+    ]
     if ask.place:
         limits.append(Limit(f"place:{ask.place}", _BY_PLACE, _MINUTE))
     return limits
 
 
-async def _count_miss(limiter: Limiter, ask: OfferAsk, asked_by: str, now: datetime) -> None:
+def _miss_limits(asked_by: str) -> tuple[Limit, Limit]:
     """Guessing shows in many plates at which nothing is owed: from one address, or from many at once."""
-    await limiter.count([Limit(f"misses:{asked_by}", _MISSES_BY_ADDRESS, _HOUR)], now)
-    try:
-        await limiter.count([Limit("misses", MOST_MISSES, 10 * _MINUTE)], now)
-    except TooManyTries:
-        if not ask.place:
-            raise
+    return (
+        Limit(f"misses:{asked_by}", MISSES_BY_ADDRESS, _HOUR),
+        Limit("misses", MOST_MISSES, 10 * _MINUTE),
+    )

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.problems import Problem
 from parking_cloud.payments.charging import (
     Quote,
@@ -103,8 +104,8 @@ async def offer_for(
     for stay in stays:
         try:
             quoted = await quote(session, stay, of_stay.get(stay.id), now)
-        except NoTariff:
-            continue  # nothing may be asked where no price was set
+        except (NoTariff, UnknownHolidayYear):
+            continue  # nothing may be asked where no price is known
         if quoted.owed > 0:
             parts.append(part_of(stay, quoted))
     return Offer(parts=parts, via=via)

@@ -20,8 +20,19 @@ from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments import by_plate
-from parking_cloud.payments.limits import Limit, Limiter, TooManyTries
-from tests.payments.parts import HOUR, KEY, OWN, ScriptedProvider, hashed, minute, parked, priced_garage
+from parking_cloud.payments.by_plate import OfferAsk, offer_by_plate
+from parking_cloud.payments.limits import Limit, Limiter, TooManyTries, network_of
+from tests.payments.parts import (
+    HOUR,
+    KEY,
+    OWN,
+    VAULT,
+    ScriptedProvider,
+    hashed,
+    minute,
+    parked,
+    priced_garage,
+)
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -98,6 +109,55 @@ async def test_who_guesses_plates_is_slowed_down(client: Client) -> None:
         CLOCK.moment = minute(minutes)
         await asyncio.gather(*(ask(client, f"浙E{minutes:02}{number:03}") for number in range(3)))
     assert (await ask(client, UNKNOWN)).status_code == 429
+
+
+async def answers_to(redis: Redis, session: AsyncSession, address: str, plates: list[str]) -> list[int]:
+    """What each gets who asks for these plates, a second apart: an amount, or -1 where refused."""
+    found = []
+    for number, plate in enumerate(plates):
+        now = minute(50) + timedelta(seconds=number)
+        asked = OfferAsk(plate=plate)
+        try:
+            offer = await offer_by_plate(
+                session, redis, Limiter(redis), VAULT, asked, address=address, secret_key="k", now=now
+            )
+            found.append(int(offer.amount))
+        except TooManyTries:
+            found.append(-1)
+    return found
+
+
+async def test_past_the_limit_a_plate_that_owes_is_refused_like_one_that_does_not(
+    client: Client, redis: Redis, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(by_plate, "MISSES_BY_ADDRESS", 5)
+    guessed = [f"浙A{number:05}" for number in range(5)]
+    assert await answers_to(redis, session, "203.0.113.7", [*guessed, UNKNOWN, OWN]) == [0] * 5 + [-1, -1]
+
+
+async def test_a_network_of_ipv6_is_one_asker(client: Client, redis: Redis, session: AsyncSession) -> None:
+    found = []
+    for number in range(32):
+        plate = f"浙B{number:05}"
+        found += await answers_to(redis, session, f"2001:db8:0:1:{number:x}::1", [plate])
+    assert found == [0] * 30 + [-1] * 2
+    assert await answers_to(redis, session, "2001:db8:0:2::1", [OWN]) == [HOUR]
+    assert network_of("::ffff:203.0.113.7") == network_of("203.0.113.7") == "203.0.113.7"
+
+
+async def test_asking_for_a_neighbours_plate_does_not_keep_the_neighbour_from_paying(
+    client: Client, redis: Redis, session: AsyncSession
+) -> None:
+    asked = await answers_to(redis, session, "203.0.113.7", [OWN] * 8)
+    assert asked == [HOUR] * 6 + [-1] * 2
+    assert await answers_to(redis, session, "203.0.113.8", [OWN]) == [HOUR]
+
+
+async def test_a_plate_that_the_whole_city_asks_for_is_slowed_down_all_the_same(
+    client: Client, redis: Redis, session: AsyncSession
+) -> None:
+    found = [await answers_to(redis, session, f"203.0.113.{number}", [OWN] * 6) for number in range(11)]
+    assert found == [[HOUR] * 6] * 10 + [[-1] * 6]
 
 
 async def test_guessing_from_many_addresses_shows_in_the_whole(

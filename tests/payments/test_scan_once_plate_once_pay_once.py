@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,12 +26,14 @@ from tests.payments.parts import (
     KEY,
     NEIGHBOURS,
     OWN,
+    TARIFF,
     ScriptedProvider,
     left,
     minute,
     parked,
     priced_garage,
 )
+from tests.tariffs.parts import with_tariff
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -186,7 +189,10 @@ async def test_a_payment_that_nobody_completes_is_given_up(counter: Counter, ses
     assert counter.provider.payments["pi_0"].state == "cancelled"
 
 
-async def test_a_scanned_place_asks_for_the_stay_there(counter: Counter, session: AsyncSession) -> None:
+async def test_a_scanned_place_asks_the_same_as_any_other_or_none(
+    counter: Counter, session: AsyncSession
+) -> None:
+    """Else a walk through the city's codes would tell where a vehicle is."""
     await parked(session, counter.garage)
     street = await session.scalar(text("select id from facility where code = 'street'"))
     assert isinstance(street, UUID)
@@ -194,10 +200,32 @@ async def test_a_scanned_place_asks_for_the_stay_there(counter: Counter, session
     await session.commit()
     rows = await session.execute(text("select facility_id, code from pay_place"))
     codes = {row.facility_id: row.code for row in rows}
-    assert (await counter.offer(place=codes[counter.garage]))["amount"] == HOUR
-    assert (await counter.offer(place=codes[street]))["amount"] == 0
+    scanned = [None, codes[counter.garage], codes[street]]
+    offers = [await counter.offer(**({"place": code} if code else {})) for code in scanned]
+    assert [offer["amount"] for offer in offers] == [HOUR] * 3
     unknown = await counter.client.post("/v1/pay/offers", json={"plate": OWN, "place": "no-such-code"})
     assert unknown.status_code == 404
+
+
+async def test_a_stay_in_a_year_without_known_holidays_holds_up_nothing_else(
+    counter: Counter, session: AsyncSession
+) -> None:
+    before = await parked(session, counter.garage)
+    await left(session, before, 30)
+    await assess_stay(session, before, minute(30))
+    by_workday = TARIFF | {
+        "schedules": [
+            {"days": ["workday", "adjusted_workday"], "hours": [{"rate": "hour"}]},
+            {"hours": [{"rate": "hour"}]},
+        ]
+    }
+    await with_tariff(session, "street", by_workday)
+    street = await session.scalar(text("select id from facility where code = 'street'"))
+    assert isinstance(street, UUID)
+    far = (datetime(2099, 1, 5, tzinfo=UTC) - minute(0)).total_seconds() / 60
+    await parked(session, street, at=far)
+    counter.clock.moment = minute(far + 30)
+    assert (await counter.offer())["amount"] == HOUR
 
 
 async def test_nothing_owed_is_refused_kindly(counter: Counter) -> None:
