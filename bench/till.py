@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from bench.http import Answer, Client
 from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.service import upsert_user
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings
@@ -65,6 +66,11 @@ async def open_garage(platform: Platform) -> None:
     engine = make_engine(settings)
     async with transaction(make_sessions(engine)) as session:
         await import_batch(session, RegistryBatch(operators=[operator], facilities=[garage], devices=[gate]))
+        of = await session.scalar(text("select id from operator where code = :code"), {"code": operator.code})
+        username, password = _login(platform)
+        await upsert_user(
+            session, username=username, password=password, role=Role.INTEGRATION, operator_id=of
+        )
         said = TariffIn(
             code="till", name="测试", name_en="Test", pricing=Pricing.GOVERNMENT, filing_number="测1号"
         )
@@ -73,6 +79,11 @@ async def open_garage(platform: Platform) -> None:
         place = await session.scalar(text("select id from facility where code = :code"), {"code": GARAGE})
         await keeping.assign(session, chief, place, tariff, long_ago, long_ago)
     await engine.dispose()
+
+
+def _login(platform: Platform) -> tuple[str, str]:
+    """The name and password of the garage's own system: a secret of this running platform."""
+    return "till", platform.running["api_keys"]["gates"]
 
 
 def send_gate_events(platform: Platform, rows: Sequence[dict[str, Any]], what: str = "gate-events") -> None:
@@ -125,13 +136,13 @@ class Till:
         self._api_url = running["api_url"]
         self.drivers = Client(self._api_url)
         self.provider = Client(running["provider_url"])
-        self._login = next(x for x in running["logins"] if x["role"] == Role.INTEGRATION)
+        self._login = _login(platform)
         self.gates = self.drivers
 
     async def sign_in(self) -> None:
         """The gates' own identity."""
-        login = {name: self._login[name] for name in ("username", "password")}
-        answer = await self.drivers.post("/v1/auth/login", login)
+        username, password = self._login
+        answer = await self.drivers.post("/v1/auth/login", {"username": username, "password": password})
         token = answer.json()["access_token"]
         self.gates = Client(self._api_url, {"Authorization": f"Bearer {token}"})
 

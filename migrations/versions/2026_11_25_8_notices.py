@@ -11,6 +11,11 @@ depends_on = None
 
 UP: list[str] = [
     """
+    ALTER TABLE user_account DROP CONSTRAINT ck_user_account_operator,
+        ADD CONSTRAINT ck_user_account_operator
+            CHECK (operator_id is null or role in ('operator_staff', 'integration'))
+    """,
+    """
     CREATE TABLE arrears_policy (
         id UUID NOT NULL,
         effective_from DATE NOT NULL,
@@ -320,6 +325,11 @@ UP: list[str] = [
 ]
 
 DOWN: list[str] = [
+    "UPDATE user_account SET operator_id = NULL WHERE role = 'integration'",
+    """
+    ALTER TABLE user_account DROP CONSTRAINT ck_user_account_operator,
+        ADD CONSTRAINT ck_user_account_operator CHECK (operator_id is null or role = 'operator_staff')
+    """,
     """
     DROP TABLE arrears_reminder, permit_purchase, objection, mandate_taking, arrears_case,
     permit_product, vehicle_binding, notice, mandate, contact, follow_up, arrears_policy

@@ -18,14 +18,14 @@ _ROLES = ", ".join(f"'{role}'" for role in Role)
 class User(Base):
     """A person or an outside system that signs in. User names are compared without case.
 
-    `operator_id` and `institution_id` say whose staff it is; they point to the registry, which is not
-    imported here.
+    `operator_id` and `institution_id` say whose staff it is, or whose system; they point to the registry,
+    which is not imported here.
     """
 
     __tablename__ = "user_account"
     __table_args__ = (
         CheckConstraint(f"role in ({_ROLES})", name="role"),
-        CheckConstraint("operator_id is null or role = 'operator_staff'", name="operator"),
+        CheckConstraint("operator_id is null or role in ('operator_staff', 'integration')", name="operator"),
         CheckConstraint("institution_id is null or role = 'institution_manager'", name="institution"),
         Index("uq_user_account_username", text("lower(username)"), unique=True),
     )

@@ -27,6 +27,8 @@ _OPERATORS = {
     "street": OperatorIn(code="hz-street", name="湖州市路内泊位运营（演示）"),
     "shared": OperatorIn(code="hz-shared", name="湖州市共享停车运营（演示）"),
 }
+GATED_OPERATOR = _OPERATORS["public"].code
+"""Whose facilities have gates."""
 SENSOR_MODELS = (("bosch", "tps110"), ("nwave", "nps310"), ("nwave", "nps405"), ("dingtek", "do201"))
 GATED = (
     "wx-public-047",

@@ -7,15 +7,16 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user
-from parking_cloud.demo.city import build_city
+from parking_cloud.demo.city import GATED_OPERATOR, build_city
 from parking_cloud.demo.tariffs import ensure_tariffs
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.payments.places import ensure_places
-from parking_cloud.registry.service import all_facilities, import_batch
+from parking_cloud.registry.service import all_facilities, all_operators, import_batch
 
 SCOPES = {
     "chirpstack": ("uplinks",),
@@ -60,8 +61,7 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             await import_batch(session, build_city())
             await ensure_places(session, await all_facilities(session))
             await ensure_tariffs(session, build_city().facilities)
-            for login in credentials.logins:
-                await upsert_user(session, username=login.username, password=login.password, role=login.role)
+            await _keep_logins(session, credentials.logins)
             for source, key in credentials.api_keys.items():
                 await upsert_api_key(
                     session,
@@ -72,3 +72,16 @@ async def load(settings: Settings, credentials: Credentials) -> None:
                 )
     finally:
         await engine.dispose()
+
+
+async def _keep_logins(session: AsyncSession, logins: list[DemoLogin]) -> None:
+    """The city's people, and the system of the operator that has gates."""
+    operators = {operator.code: id_ for id_, operator in (await all_operators(session)).items()}
+    for login in logins:
+        await upsert_user(
+            session,
+            username=login.username,
+            password=login.password,
+            role=login.role,
+            operator_id=operators[GATED_OPERATOR] if login.role is Role.INTEGRATION else None,
+        )

@@ -17,6 +17,7 @@ from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments import policies
 from parking_cloud.payments.exits import ExitAsk, ExitOut, ask_to_leave
+from parking_cloud.payments.limits import Limiter
 from parking_cloud.payments.policies import ExitRules, LaneTold, Policy, RulesHeld
 from sensor_gateway.sealing import PlateVault
 
@@ -37,6 +38,7 @@ class ExitController(Controller):
         request: StaffRequest,
         session: AsyncSession,
         redis: Redis,
+        limiter: Limiter,
         clock: Clock,
         settings: Settings,
         data: ExitAsk,
@@ -45,6 +47,7 @@ class ExitController(Controller):
         return await ask_to_leave(
             session,
             redis,
+            limiter,
             PlateVault(settings.plate_key),
             request.user,
             data,

@@ -26,6 +26,7 @@ from parking_cloud.payments.charging import (
     new_charge,
     quote,
 )
+from parking_cloud.payments.limits import Limit, Limiter
 from parking_cloud.payments.mandates import covers
 from parking_cloud.payments.models import Charge
 from parking_cloud.payments.offers import Offer, keep_offer, part_of
@@ -40,6 +41,9 @@ from sensor_gateway.sealing import PlateVault
 
 _CLOCKS_DIFFER = timedelta(minutes=10)
 """A gate's own time is taken where it is at most so far from ours."""
+MOST_UNKNOWN = 300
+"""Unknown vehicles of one system at one facility in ten minutes: more than pass its exits while its entry
+fails. Past this it is guessing, and is not answered: its gates do what they were told to do without us."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +72,7 @@ class ExitOut(msgspec.Struct, frozen=True, kw_only=True):
 async def ask_to_leave(
     session: AsyncSession,
     redis: Redis,
+    limiter: Limiter,
     vault: PlateVault,
     who: Identity,
     ask: ExitAsk,
@@ -75,16 +80,20 @@ async def ask_to_leave(
     public_url: str,
     now: datetime,
 ) -> ExitOut:
-    """Whether the gate opens for a vehicle. Raises FacilityNotFound, NotAllowed."""
+    """Whether the gate opens for a vehicle. Raises FacilityNotFound, NotAllowed, TooManyTries."""
     place = await place_for(session, who, ask.facility)
+    unknown = Limit(f"unknown:{who.user_id}:{place.id}", MOST_UNKNOWN, timedelta(minutes=10))
+    await limiter.count([], now, unless_past=[unknown])
     if who.role is not Role.INTEGRATION:
-        await _note_asked(session, who, place.id, ask.lane)
+        await _note(session, who, "payments.exit_asked", place.id, ask.lane)
     try:
         plate_hash = vault.lookup_hash(parse_plate(ask.plate))
     except NoPlate:
         return ExitOut(open=False, why=Why.ASK_ATTENDANT)
     stays = await open_stays(session, plate_hash, place.id)
     if not stays:
+        await limiter.note(unknown, now)
+        await _note(session, who, "payments.exit_unknown", place.id, ask.lane)
         return ExitOut(open=False, why=Why.ASK_ATTENDANT)
     stay, at = stays[0], _moment(ask.at, now)
     await hold_stays(session, [stay.id])
@@ -146,13 +155,13 @@ async def _note_told(
     await assess_before_leaving(session, stay, charge, quoted, now)
 
 
-async def _note_asked(session: AsyncSession, who: Identity, facility_id: UUID, lane: str) -> None:
-    """Staff who look a plate up leave a trace, and be it at a lane."""
+async def _note(session: AsyncSession, who: Identity, action: str, facility_id: UUID, lane: str) -> None:
+    """Staff who look a plate up leave a trace, and be it at a lane; so do systems whose are unknown."""
     await audit.record(
         session,
         actor_id=who.user_id,
         actor_role=who.role,
-        action="payments.exit_asked",
+        action=action,
         subject_type="facility",
         subject_id=str(facility_id),
         reason=f"exit {lane}".strip(),

@@ -25,6 +25,7 @@ from parking_cloud.tariffs.schemas import VehicleClass
 from parking_cloud.tariffs.service import plan_of, price_stay
 
 RULES_HOLD_FOR = timedelta(days=1)
+_OF_AN_OPERATOR = (Role.OPERATOR_STAFF, Role.INTEGRATION)
 
 
 class FacilityNotFound(NotFound):
@@ -155,11 +156,14 @@ async def lanes_told(session: AsyncSession, who: Identity, facility: str, now: d
 
 
 async def place_for(session: AsyncSession, who: Identity, facility: str) -> FacilityLabel:
-    """A facility by id or code. Raises FacilityNotFound, NotAllowed (of another operator)."""
+    """A facility by id or code. Raises FacilityNotFound, NotAllowed (of another operator).
+
+    A gate's system asks for its own operator's: whom it may ask about any plate anywhere would be followed.
+    """
     place = await facility_label(session, facility)
     if place is None:
         raise FacilityNotFound()
-    if who.role is Role.OPERATOR_STAFF and who.operator_id != place.operator_id:
+    if who.role in _OF_AN_OPERATOR and who.operator_id != place.operator_id:
         raise NotAllowed()
     return place
 

@@ -19,6 +19,7 @@ from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.payments import exits
 from parking_cloud.payments.charging import assess_stay
 from parking_cloud.payments.desk import Desk
 from parking_cloud.tariffs.permits import grant_permit
@@ -48,16 +49,18 @@ class Gate(NamedTuple):
     desk: Desk
     garage: UUID
     settings: Settings
+    operator: UUID
 
-    def signed(self, role: Role, operator: UUID | None = None) -> dict[str, str]:
-        who = Identity(user_id=uuid4(), username="gate", role=role, operator_id=operator)
+    def signed(self, role: Role, operator: UUID | None = None, user: UUID | None = None) -> dict[str, str]:
+        who = Identity(user_id=user or uuid4(), username="gate", role=role, operator_id=operator)
         return {"Authorization": f"Bearer {issue(who, self.settings.secret_key, self.clock.now())}"}
 
     async def asks(self, at: float, plate: str = OWN, **more: Any) -> dict[str, Any]:
         """The answer to a vehicle that stands at the barrier so many minutes from noon."""
         self.clock.moment = minute(at)
         asked = {"facility": "garage", "lane": "1", "plate": plate} | more
-        answer = await self.client.post("/v1/exits", json=asked, headers=self.signed(Role.INTEGRATION))
+        machine = self.signed(Role.INTEGRATION, self.operator)
+        answer = await self.client.post("/v1/exits", json=asked, headers=machine)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
@@ -79,9 +82,12 @@ async def gate(
     provider, clock = ScriptedProvider(), FixedClock(minute(0))
     monkeypatch.setattr("parking_cloud.app.make_providers", lambda _: {"stripe": provider})
     garage = await priced_garage(session)
+    operator = await session.scalar(text("select id from operator"))
+    assert isinstance(operator, UUID)
     settings = msgspec.structs.replace(settings, plate_key=KEY)
     async with AsyncTestClient(create_app(settings, clock)) as client:
-        yield Gate(client, provider, clock, Desk(sessions, {"stripe": provider}, clock), garage, settings)
+        desk = Desk(sessions, {"stripe": provider}, clock)
+        yield Gate(client, provider, clock, desk, garage, settings, operator)
 
 
 async def test_it_stays_shut_until_the_payment_is_confirmed(gate: Gate, session: AsyncSession) -> None:
@@ -185,15 +191,15 @@ async def test_what_is_not_known_goes_to_the_attendant(gate: Gate, session: Asyn
 
 
 async def test_a_gate_asks_for_its_own_facility_only(gate: Gate, session: AsyncSession) -> None:
-    operator = await session.scalar(text("select id from operator"))
+    await parked(session, gate.garage)
     asked = {"facility": "garage", "plate": OWN}
     answers = [
         await gate.client.post("/v1/exits", json=asked | more, headers=who)
         for who, more in (
-            (gate.signed(Role.OPERATOR_STAFF, operator), {}),
+            (gate.signed(Role.OPERATOR_STAFF, gate.operator), {}),
             (gate.signed(Role.OPERATOR_STAFF, uuid4()), {}),
             (gate.signed(Role.DRIVER), {}),
-            (gate.signed(Role.INTEGRATION), {"facility": "nowhere"}),
+            (gate.signed(Role.INTEGRATION, gate.operator), {"facility": "nowhere"}),
         )
     ]
     assert [answer.status_code for answer in answers] == [200, 403, 403, 404]
@@ -201,8 +207,45 @@ async def test_a_gate_asks_for_its_own_facility_only(gate: Gate, session: AsyncS
     assert await session.scalar(asked_by_staff) == 1
 
 
+@pytest.mark.parametrize("operator", [None, uuid4()])
+async def test_a_system_of_no_operator_or_another_learns_of_no_plate(
+    gate: Gate, session: AsyncSession, operator: UUID | None
+) -> None:
+    """Else one key would follow any vehicle through the city."""
+    await parked(session, gate.garage)
+    machine = gate.signed(Role.INTEGRATION, operator)
+    answers = [
+        await gate.client.post("/v1/exits", json={"facility": "garage", "plate": plate}, headers=machine)
+        for plate in (OWN, NEIGHBOURS)
+    ]
+    rules = await gate.client.get("/v1/exits/rules?facility=garage", headers=machine)
+    assert [answer.status_code for answer in (*answers, rules)] == [403, 403, 403]
+    assert answers[0].json() == answers[1].json()
+
+
+async def test_a_system_that_guesses_plates_is_noted_and_no_longer_answered(
+    gate: Gate, session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exits, "MOST_UNKNOWN", 3)
+    await parked(session, gate.garage)
+    machine = gate.signed(Role.INTEGRATION, gate.operator, uuid4())
+
+    async def ask(plate: str) -> int:
+        asked = {"facility": "garage", "plate": plate}
+        return (await gate.client.post("/v1/exits", json=asked, headers=machine)).status_code
+
+    guesses = [await ask(f"浙E7000{number}") for number in range(4)]
+    assert guesses == [200, 200, 200, 429]
+    assert await ask(OWN) == 429  # a known plate among them is not told by its answer
+    noted = text("select count(*) from audit_entry where action = 'payments.exit_unknown'")
+    assert await session.scalar(noted) == 3
+    assert (await gate.asks(1))["open"] is False  # another system of the operator's is
+    gate.clock.moment = minute(11)
+    assert await ask(OWN) == 200
+
+
 async def test_a_gate_is_told_beforehand_what_to_do_without_us(gate: Gate) -> None:
-    machine, staff = gate.signed(Role.INTEGRATION), gate.signed(Role.CITY_ADMINISTRATOR)
+    machine, staff = gate.signed(Role.INTEGRATION, gate.operator), gate.signed(Role.CITY_ADMINISTRATOR)
     rules = (await gate.client.get("/v1/exits/rules?facility=garage", headers=machine)).json()
     assert (rules["when_away"], rules["free_minutes"]) == ("let_out", 0)
     assert rules["valid_until"] == (minute(0) + timedelta(days=1)).isoformat().replace("+00:00", "Z")
