@@ -9,12 +9,14 @@ from typing import Any
 from litestar import Litestar, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
 from litestar.response import Response
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from parking_cloud.accounts.guards import public
 from parking_cloud.accounts.middleware import IdentityMiddleware
@@ -217,7 +219,14 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             "cashier": Provide(provide_cashier, sync_to_thread=False),
             "event_hub": Provide(provide_event_hub, sync_to_thread=False),
         },
-        middleware=[IdentityMiddleware()],
+        middleware=[
+            # Both keep to ASGI; their types name it differently.
+            DefineMiddleware(
+                ProxyHeadersMiddleware,  # type: ignore[arg-type]
+                trusted_hosts=settings.trusted_proxies,
+            ),
+            IdentityMiddleware(),
+        ],
         exception_handlers=exception_handlers,
         lifespan=[lifespan],
         openapi_config=openapi_config(),

@@ -143,6 +143,8 @@ class Platform:
         python = sys.executable
         api = ["-m", "uvicorn", "--factory", "parking_cloud.app:create_app", "--no-access-log"]
         api += ["--host", "127.0.0.1", "--port", str(api_port), "--log-level", "warning"]
+        # The application itself knows which proxies to believe.
+        api += ["--no-proxy-headers"]
         # Open event streams would hold a shutdown for ever.
         api += ["--timeout-graceful-shutdown", "3"]
         cli = ["-m", "parking_cloud.cli"]

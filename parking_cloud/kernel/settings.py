@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Map tiles, such as http://tiles.example/{z}/{x}/{y}.png; empty: the map draws outlines only."""
     public_url: str = "http://127.0.0.1:8000"
     """Where people's phones find these pages: QR codes and redirects of payments lead here."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses or networks of our own reverse proxies, with commas between: only they are believed about
+    whom they speak for (X-Forwarded-For). The limits of paying by plate count by that address."""
     stripe_secret_key: str = ""
     """sk_…; empty: nothing can be paid but cash."""
     stripe_publishable_key: str = ""
