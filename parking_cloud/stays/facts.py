@@ -71,14 +71,15 @@ _MARKS = text(
     "select m.* from unnest(cast(:plates as bytea[]), cast(:times as timestamptz[])) as n(plate_hash, since)"
     " join stay_mark m on m.plate_hash = n.plate_hash and m.at >= n.since and not m.voided"
 )
-# Who stands next on a space where this vehicle was said to stand.
+# Who stands next on a space where this vehicle was said to stand; another driver's word moves nobody away.
 _SWAPS = text(
     "select distinct m.plate_hash as whose, s.id, s.at, s.facility_id, s.space_id from"
     " unnest(cast(:plates as bytea[]), cast(:times as timestamptz[])) as n(plate_hash, since)"
     " join stay_mark m on m.plate_hash = n.plate_hash and m.at >= n.since and not m.voided"
     " and m.kind = 'start' and m.space_id is not null"
     " cross join lateral (select o.id, o.at, o.facility_id, o.space_id from stay_mark o"
-    " where o.space_id = m.space_id and o.kind = 'start' and not o.voided and o.plate_hash <> m.plate_hash"
+    " where o.space_id = m.space_id and o.kind = 'start' and o.by <> 'driver' and not o.voided"
+    " and o.plate_hash <> m.plate_hash"
     " and o.at > m.at order by o.at, o.id limit 1) s"
 )
 

@@ -1,12 +1,14 @@
 """What people say beside the gates: a driver or an attendant starts or ends a stay, or it is towed.
 
-Each word is a mark, and the stays follow from all marks and passages together (rules.visits).
+Each word is a mark, and the stays follow from all marks and passages together (rules.visits). A driver speaks
+for vehicles verified as theirs, and ends what they started; of any other stay they learn nothing here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -22,14 +24,13 @@ from parking_cloud.registry.service import space_place
 from parking_cloud.stays.decisions import may_act, stay_row
 from parking_cloud.stays.deriving import Why, restate
 from parking_cloud.stays.models import StayMark
-from parking_cloud.stays.problems import AlreadyOver
+from parking_cloud.stays.problems import AlreadyOver, AlreadyThere, NotYourVehicle, StayNotFound
+from parking_cloud.stays.rules import stay_id as stay_of
 from parking_cloud.stays.schemas import Ended, Opened, StayState
 from parking_cloud.stays.service import open_stays
 from sensor_gateway.plates import NoPlate, parse_plate
 from sensor_gateway.sealing import PlateVault
 
-TYPED = 0.5
-"""How sure a plate is that a driver types who does not hold the vehicle."""
 OLDEST = timedelta(hours=24)
 """An attendant may write down so late what he saw."""
 
@@ -52,7 +53,7 @@ async def start(
 ) -> UUID:
     """A vehicle stands on a space from then on; its stay. Said again of an open stay, it is that one's.
 
-    Raises SpaceNotFound, NotAllowed, InvalidInput.
+    Raises SpaceNotFound, NotAllowed, NotYourVehicle, AlreadyThere, InvalidInput.
     """
     place = await space_place(session, space_id)
     if place is None:
@@ -66,12 +67,11 @@ async def start(
     except NoPlate as error:
         raise InvalidInput(errors=[{"field": "plate", "reason": str(error)}]) from error
     plate_hash = vault.lookup_hash(parsed)
+    if by is Opened.DRIVER and plate_hash not in {h.plate_hash for h in await holdings(session, who.user_id)}:
+        raise NotYourVehicle()
     here = await open_stays(session, plate_hash, place.facility_id)
     if here and here[0].space_id == space_id:
-        return here[0].id
-    sure = by is Opened.ATTENDANT or plate_hash in {
-        h.plate_hash for h in await holdings(session, who.user_id)
-    }
+        return await _answered(session, who, here[0].id)
     mark = StayMark(
         id=new_id(),
         facility_id=place.facility_id,
@@ -82,17 +82,37 @@ async def start(
         kind="start",
         by=by.value,
         at=at,
-        # Anybody can type anybody's plate: until more is known, nobody is charged for it by himself.
-        confidence=None if sure else TYPED,
         said_by=who.user_id,
         evidence=[],
     )
     session.add(mark)
     await session.flush()
-    changed = await restate(session, vault, {plate_hash: at}, Why(now, by=who.user_id))
-    await _audit(session, who, "stays.started", next(iter(changed), mark.id))
-    found = await open_stays(session, plate_hash, place.facility_id)
-    return found[0].id if found else next(iter(changed))
+    await restate(session, vault, {plate_hash: at}, Why(now, by=who.user_id))
+    found = await _answered(session, who, await _stay_with(session, mark))
+    await _audit(session, who, "stays.started", found)
+    return found
+
+
+async def _stay_with(session: AsyncSession, mark: StayMark) -> UUID:
+    """The stay that began with a mark, or else that it speaks for: whatever its state."""
+    found: UUID | None = await session.scalar(
+        text(
+            "select id from stay where plate_hash = :plate and facility_id = :facility and facts_from <= :at"
+            " and (facts_until is null or facts_until >= :at)"
+            " order by id <> :own, state = 'void', entered_at desc, id desc limit 1"
+        ),
+        {"plate": mark.plate_hash, "facility": mark.facility_id, "at": mark.at, "own": stay_of(mark.id)},
+    )
+    if found is None:
+        raise StayNotFound()
+    return found
+
+
+async def _answered(session: AsyncSession, who: Identity, stay: UUID) -> UUID:
+    """The stay that a start is answered with; to a driver only one of their own. Raises AlreadyThere."""
+    if who.role is Role.DRIVER and not await _started_by(session, who, await stay_row(session, stay)):
+        raise AlreadyThere()
+    return stay
 
 
 async def end(
@@ -110,7 +130,8 @@ async def end(
     stay = await stay_row(session, stay_id)
     by = Ended.TOW if towed else Ended.DRIVER if who.role is Role.DRIVER else Ended.ATTENDANT
     if who.role is Role.DRIVER:
-        await _own(session, who, stay_id)
+        if not await _started_by(session, who, stay):
+            raise NotAllowed()
     else:
         await may_act(session, who, stay["facility_id"])
     _check_time(at, now, OLDEST if by is not Ended.DRIVER else timedelta(minutes=1))
@@ -140,18 +161,23 @@ async def end(
     await _audit(session, who, "stays.towed" if towed else "stays.ended", stay_id)
 
 
-async def _own(session: AsyncSession, who: Identity, stay_id: UUID) -> None:
-    """A driver ends what he started, and nothing else."""
-    started = await session.scalar(
+async def _started_by(session: AsyncSession, who: Identity, stay: Mapping[str, Any]) -> bool:
+    """Whether a stay began with this driver's own word, and no gate knows of it."""
+    if stay["entry_event_id"] is not None or stay["opened_by"] != Opened.DRIVER:
+        return False
+    marks = await session.scalars(
         text(
-            "select true from stay s join stay_mark m on m.plate_hash = s.plate_hash"
-            " and m.facility_id = s.facility_id and m.kind = 'start' and m.at >= s.facts_from"
-            " where s.id = :stay and m.said_by = :who limit 1"
+            "select id from stay_mark where plate_hash = :plate and facility_id = :facility"
+            " and kind = 'start' and said_by = :who and at = :began"
         ),
-        {"stay": stay_id, "who": who.user_id},
+        {
+            "plate": stay["plate_hash"],
+            "facility": stay["facility_id"],
+            "who": who.user_id,
+            "began": stay["derived_entered_at"],
+        },
     )
-    if not started:
-        raise NotAllowed()
+    return any(stay_of(mark) == stay["id"] for mark in marks)
 
 
 def _check_time(at: datetime, now: datetime, oldest: timedelta) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from parking_cloud.kernel.problems import InvalidInput, NotFound, Problem
+from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotFound, Problem
 
 
 class StayNotFound(NotFound):
@@ -57,6 +57,22 @@ class AlreadyAnswered(Problem):
         "zh-CN": "如仍有误，请由停车场发送更正。",
         "en": "Where it is still wrong, let the lot correct its record.",
     }
+
+
+class NotYourVehicle(NotAllowed):
+    slug = "not-your-vehicle"
+    title = {"zh-CN": "该车辆未认证在您名下", "en": "This vehicle is not verified as yours"}
+    detail = {
+        "zh-CN": "请先添加车辆并通过行驶证认证；也可请收费员登记。",
+        "en": "Add the vehicle and have it verified first, or ask the attendant.",
+    }
+
+
+class AlreadyThere(Problem):
+    slug = "stay-under-way"
+    status = 409
+    title = {"zh-CN": "该停车场已在为此车计时", "en": "A stay of this vehicle is under way there already"}
+    detail = {"zh-CN": "无需自行开始，离场时将自动结束。", "en": "There is no need to start one."}
 
 
 class AlreadyOver(Problem):

@@ -8,7 +8,8 @@ Each named situation (schemas.Situation) has its rule here:
 - tow: the visit ends with the tow, whatever comes after.
 - vehicle swap: another vehicle stands on its space. It ends at its last proof.
 - the space or a count says that it left, and no gate does: ended then, and looked at by a person.
-Where something is in doubt, the driver is favoured.
+Where something is in doubt, the driver is favoured; but a driver's own word, which costs nothing to give,
+begins and ends only what rests on it, and is itself what is in doubt where it contradicts others.
 """
 
 from __future__ import annotations
@@ -146,6 +147,9 @@ def _left_by_gate(last: Visit, fact: Fact) -> Visit:
 
 def _start(found: list[Visit], last: Visit, fact: Fact) -> None:
     """A start while it is there: it is seen again, or it now stands elsewhere within the place."""
+    if fact.by == Opened.DRIVER and not _only_said(last):
+        found[-1] = _rests_on(last, fact)
+        return
     moved = last.space_id is not None and fact.space_id is not None and last.space_id != fact.space_id
     if moved and last.entry_event_id is None:
         found[-1] = _left_unseen(last, fact.at)
@@ -154,9 +158,16 @@ def _start(found: list[Visit], last: Visit, fact: Fact) -> None:
         found[-1] = _seen(last, fact)
 
 
+def _only_said(visit: Visit) -> bool:
+    """Whether nothing but the driver's own word speaks for it."""
+    return all(fact.by == Opened.DRIVER for fact in visit.facts)
+
+
 def _end(last: Visit, fact: Fact) -> Visit:
     """Somebody, or something, says that it has left."""
     ended = Ended(fact.by)
+    if ended is Ended.DRIVER and (last.opened_by is not Opened.DRIVER or last.entry_event_id):
+        return _rests_on(last, fact)
     situation = {
         Ended.TOW: Situation.TOWED,
         Ended.COUNT: Situation.COUNT_SAYS_LEFT,
@@ -252,11 +263,17 @@ def _one_place_at_a_time(found: list[Visit]) -> list[Visit]:
 
 
 def _gone_elsewhere(visit: Visit, found: Sequence[Visit]) -> Visit:
-    """Ended by that it entered another place later, where its own exit is not known."""
+    """Ended by that it entered another place later, where its own exit is not known.
+
+    That the driver says so ends only what the driver had said.
+    """
     later = [
         v.entered_at
         for v in found
-        if v.facility_id != visit.facility_id and v.opened_by is not Opened.EXIT and _began(v) > _began(visit)
+        if v.facility_id != visit.facility_id
+        and v.opened_by is not Opened.EXIT
+        and _began(v) > _began(visit)
+        and (_only_said(visit) or not _only_said(v))
     ]
     if visit.exited_at is not None or not later:
         return visit
@@ -279,14 +296,19 @@ def overlap(one: Visit, other: Visit) -> timedelta:
 def _apart(one: Visit, other: Visit) -> tuple[Visit, Visit]:
     """Two visits of one vehicle do not overlap: a little is the clocks', more is in doubt.
 
-    What a person has answered for stands, and the other is in doubt; of two, the one decided first.
+    What a person has answered for stands, and the other is in doubt; of two, the one decided first. Else both
+    are in doubt, or the one that only the driver spoke for.
     """
+    if one.exited_at is None and _only_said(other) and one.facility_id != other.facility_id:
+        return _seen_elsewhere(one), other if other.standing else _doubted(other)
     if not overlap(one, other) or one.exited_at is None:
         return one, other
     in_turn = other.exited_at is None or other.exited_at >= one.exited_at
     if in_turn and one.exited_at - other.entered_at <= SKEW:
         return msgspec.structs.replace(one, exited_at=max(other.entered_at, one.entered_at)), other
     if one.standing is None and other.standing is None:
+        if _only_said(one) is not _only_said(other):
+            return (_doubted(one), other) if _only_said(one) else (one, _doubted(other))
         return _doubted(one), _doubted(other)
     theirs, ours = other.standing, one.standing
     ours_first = ours is not None and (
@@ -296,4 +318,8 @@ def _apart(one: Visit, other: Visit) -> tuple[Visit, Visit]:
 
 
 def _doubted(visit: Visit) -> Visit:
-    return msgspec.structs.replace(visit, situations=visit.situations | {Situation.TWO_AT_ONCE}, doubted=True)
+    return msgspec.structs.replace(_seen_elsewhere(visit), doubted=True)
+
+
+def _seen_elsewhere(visit: Visit) -> Visit:
+    return msgspec.structs.replace(visit, situations=visit.situations | {Situation.TWO_AT_ONCE})
