@@ -41,7 +41,8 @@ _TAKE_PAYMENTS = text(
     "  first_asked_at = coalesce(p.first_asked_at, :now)"
     " from due where p.id = due.id"
     " returning p.id, p.provider, p.provider_id, p.state, p.amount, p.method, p.saved_method, p.return_url,"
-    "  p.attempts, p.created_at, due.first_asked_at"
+    "  p.attempts, p.created_at, due.first_asked_at,"
+    "  case when p.state = 'cancelled' then p.changed_at end"
 )
 _TAKE_REFUNDS = text(
     f"with due as ({_DUE.format(key='id', table='refund', at='try_again_at', more='')})"

@@ -56,6 +56,8 @@ class PaymentJob(NamedTuple):
     created_at: datetime
     first_asked_at: datetime | None
     """None: the provider was never asked before."""
+    given_up_at: datetime | None = None
+    """When it was given up here, other than by its age."""
 
 
 class RefundJob(NamedTuple):
@@ -117,16 +119,30 @@ class Errands:
         age = self._clock.now() - job.created_at
         given_up = job.state == PaymentState.CANCELLED or age > rules.lives(bool(job.saved_method))
         provider_id = job.provider_id
+        if not given_up:
+            if provider_id is None:
+                return await provider.open_payment(_order(job))
+            return await provider.look_at_payment(provider_id)
         if provider_id is None:
-            if given_up and job.first_asked_at is None:
+            asked_for = None if job.first_asked_at is None else await self._asked_for(provider, job)
+            if asked_for is None:
                 return None
-            opened = await provider.open_payment(_order(job))
-            if not given_up:
-                return opened
-            provider_id = opened.id
-        if given_up:
-            return await provider.cancel_payment(provider_id)
-        return await provider.look_at_payment(provider_id)
+            provider_id = asked_for.id
+        return await provider.cancel_payment(provider_id)
+
+    async def _asked_for(self, provider: Provider, job: PaymentJob) -> ProviderPayment | None:
+        """What a lost answer was of, to be given up. None: nothing was opened, nor will be.
+
+        By a kept method it is only looked for: opening it would take the money. Otherwise it is opened, if
+        need be, since only its payer could complete it.
+        """
+        if not job.saved_method:
+            return await provider.open_payment(_order(job))
+        found = await provider.find_payment(_order(job))
+        given_up_at = job.given_up_at or job.created_at + rules.lives(by_mandate=True)
+        if found is None and self._clock.now() - given_up_at < rules.MAY_STILL_ARRIVE:
+            raise ProviderAway("a request to open it may still be on its way")
+        return found
 
     async def see_to_refund(self, job: RefundJob) -> None:
         """Ask for it, or look how it stands."""

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.payments.models import Charge, ChargeAssessment, Payment, PaymentPart, Refund
+from parking_cloud.payments.models import Charge, ChargeAssessment, Chargeback, Payment, PaymentPart, Refund
 from parking_cloud.payments.provider import Method
 from parking_cloud.payments.schemas import ChargeKind, ChargeState, PaymentState, RefundState, Via
 
@@ -172,6 +172,18 @@ async def taken_by_mandate(session: AsyncSession, user_id: UUID, since: datetime
         )
     )
     return int(total or 0)
+
+
+async def in_doubt(session: AsyncSession, stay_id: UUID) -> bool:
+    """Whether a stay's charge was corrected once it was final, or a bank has taken money of it back."""
+    corrected = exists().where(ChargeAssessment.charge_id == Charge.id, ChargeAssessment.why == "corrected")
+    taken_back = exists().where(
+        PaymentPart.charge_id == Charge.id,
+        PaymentPart.payment_id == Chargeback.payment_id,
+        Chargeback.state != "won",
+    )
+    found = await session.scalar(select(Charge.id).where(Charge.stay_id == stay_id, corrected | taken_back))
+    return found is not None
 
 
 def receipt_token(secret_key: str, payment_id: UUID) -> str:

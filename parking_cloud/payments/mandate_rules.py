@@ -1,9 +1,9 @@
 """What an automatic payment may take: pure decisions.
 
 A driver was once debited 307 yuan for half an hour. Here nothing is taken by itself unless all of it
-holds: the charge is final, its stay was in no way out of the ordinary, the vehicle is the driver's and was
-then, the mandate was active when the charge became final, and neither the stay nor the day comes above
-what the driver set.
+holds: the charge is final and stands as it was first made, its stay was in no way out of the ordinary, the
+vehicle is the driver's and was then, the mandate was active when it left and the charge became final, and
+neither the stay nor the day comes above what the driver set.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ class Verdict(StrEnum):
     NOT_DUE = "not_due"
     NOT_ACTIVE = "not_active"
     EARLIER = "earlier"
-    """It was final before the mandate, or of a time when the vehicle was not yet the driver's."""
+    """The vehicle had left before the mandate, or it is of a time when it was not yet the driver's."""
     UNUSUAL = "unusual"
-    """Something about the stay was out of the ordinary, even where a person has confirmed it since."""
+    """Something about the stay was out of the ordinary, even where a person has confirmed it since; or its
+    charge was corrected, or the driver's bank has taken money of it back."""
     ABOVE_STAY = "above_stay"
     ABOVE_DAY = "above_day"
 
@@ -71,7 +72,10 @@ class Asked(NamedTuple):
     owed: int
     final_at: datetime
     entered_at: datetime
+    left_at: datetime
     situations: Collection[Situation]
+    in_doubt: bool
+    """See facts.in_doubt."""
 
 
 def verdict(allowance: Allowance, charge: Asked, taken_today: int) -> Verdict:
@@ -80,9 +84,11 @@ def verdict(allowance: Allowance, charge: Asked, taken_today: int) -> Verdict:
         return Verdict.NOT_DUE
     if allowance.state is not MandateState.ACTIVE:
         return Verdict.NOT_ACTIVE
-    if charge.final_at < allowance.active_from or charge.entered_at < allowance.holds_since:
+    if min(charge.final_at, charge.left_at) < allowance.active_from:
         return Verdict.EARLIER
-    if charge.situations:
+    if charge.entered_at < allowance.holds_since:
+        return Verdict.EARLIER
+    if charge.situations or charge.in_doubt:
         return Verdict.UNUSUAL
     if charge.amount > allowance.ceiling_stay:
         return Verdict.ABOVE_STAY

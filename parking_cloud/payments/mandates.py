@@ -22,7 +22,7 @@ from parking_cloud.notices import service as notices
 from parking_cloud.notices.schemas import Reader
 from parking_cloud.payments import service
 from parking_cloud.payments.charging import give_up_live_payments, lock_charges
-from parking_cloud.payments.facts import charge_facts, payment_facts, taken_by_mandate
+from parking_cloud.payments.facts import charge_facts, in_doubt, payment_facts, taken_by_mandate
 from parking_cloud.payments.mandate_models import Mandate, MandateTaking
 from parking_cloud.payments.mandate_rules import (
     MOST_A_DAY,
@@ -145,10 +145,14 @@ async def set_ceilings(
 
 
 async def pause(session: AsyncSession, user_id: UUID, *, paused: bool, now: datetime) -> MandateOut:
-    """Nothing is taken while it is paused, nor of what became due then. Raises NoMandate."""
+    """Nothing is taken while it is paused, nor of what became due then; what is on its way is given up.
+
+    Raises NoMandate.
+    """
     mandate = await _own(session, user_id)
     if paused and mandate.state == MandateState.ACTIVE:
         mandate.state = MandateState.PAUSED.value
+        await _give_up(session, user_id, now)
     elif not paused and mandate.state == MandateState.PAUSED:
         mandate.state, mandate.active_from = MandateState.ACTIVE.value, now
     mandate.changed_at = now
@@ -163,14 +167,12 @@ async def stop(session: AsyncSession, user_id: UUID, now: datetime) -> None:
     mandate.state, mandate.changed_at, mandate.action = MandateState.STOPPED.value, now, None
     mandate.look_again_at = now
     await session.flush()
-    on_their_way = await _on_their_way(session, user_id)
-    await lock_charges(session, ids=on_their_way)
-    await give_up_live_payments(session, on_their_way, now)
+    await _give_up(session, user_id, now)
     await _audit(session, mandate, "stopped")
 
 
-async def _on_their_way(session: AsyncSession, user_id: UUID) -> list[UUID]:
-    """Charges that a mandate's payment is being taken for."""
+async def _give_up(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """What is being taken by a mandate is given up. The caller holds the mandate: no more can be begun."""
     rows = await session.scalars(
         select(PaymentPart.charge_id)
         .join(Payment, Payment.id == PaymentPart.payment_id)
@@ -181,7 +183,9 @@ async def _on_their_way(session: AsyncSession, user_id: UUID) -> list[UUID]:
             PaymentPart.live,
         )
     )
-    return list(rows)
+    on_their_way = list(rows)
+    await lock_charges(session, ids=on_their_way)
+    await give_up_live_payments(session, on_their_way, now)
 
 
 async def consider(session: AsyncSession, charge_id: UUID, now: datetime) -> None:
@@ -189,13 +193,17 @@ async def consider(session: AsyncSession, charge_id: UUID, now: datetime) -> Non
 
     Decided once for each assessment of a charge. Raises NotYet while somebody is paying it otherwise.
     """
-    locked = await lock_charges(session, ids=[charge_id])
-    charge = (await charge_facts(session, [charge_id])).get(charge_id)
-    if not locked or charge is None or charge.plate_hash is None or charge.stay_id is None or not charge.owed:
+    before = (await charge_facts(session, [charge_id])).get(charge_id)
+    if before is None or before.plate_hash is None or before.stay_id is None or not before.owed:
         return
-    holder = (await holders(session, [charge.plate_hash])).get(charge.plate_hash)
+    holder = (await holders(session, [before.plate_hash])).get(before.plate_hash)
+    # The mandate is locked before the charge, here as where it is stopped: the two never wait in a circle.
     mandate = await _active(session, holder, lock=True)
-    if holder is None or mandate is None or mandate.active_from is None or charge.final_at is None:
+    if holder is None or mandate is None or mandate.active_from is None:
+        return
+    await lock_charges(session, ids=[charge_id])
+    charge = (await charge_facts(session, [charge_id]))[charge_id]
+    if charge.plate_hash != before.plate_hash or charge.stay_id is None or charge.final_at is None:
         return
     if await session.get(MandateTaking, (charge_id, charge.assessments)) is not None:
         return
@@ -204,7 +212,16 @@ async def consider(session: AsyncSession, charge_id: UUID, now: datetime) -> Non
     ):
         raise NotYet
     stay = (await stay_facts(session, [charge.stay_id]))[charge.stay_id]
-    asked = Asked(charge.state, charge.amount, charge.owed, charge.final_at, stay.entered_at, stay.situations)
+    asked = Asked(
+        charge.state,
+        charge.amount,
+        charge.owed,
+        charge.final_at,
+        stay.entered_at,
+        stay.exited_at or charge.final_at,
+        stay.situations,
+        await in_doubt(session, stay.id),
+    )
     taken = await taken_by_mandate(session, holder.user_id, day_began(now))
     found = verdict(_allowance(mandate, holder), asked, taken)
     payment_id = await _take(session, mandate, charge_id, charge.owed, now) if found is Verdict.TAKE else None
@@ -264,7 +281,8 @@ async def covers(session: AsyncSession, stay: StayFacts, price: int, owed: int, 
     mandate = await _active(session, holder, lock=False)
     if holder is None or mandate is None or mandate.active_from is None:
         return False
-    asked = Asked(ChargeState.DUE, price, owed, now, stay.entered_at, stay.situations)
+    doubt = await in_doubt(session, stay.id)
+    asked = Asked(ChargeState.DUE, price, owed, now, stay.entered_at, now, stay.situations, doubt)
     taken = await taken_by_mandate(session, holder.user_id, day_began(now))
     return verdict(_allowance(mandate, holder), asked, taken) is Verdict.TAKE
 

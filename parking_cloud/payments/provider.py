@@ -165,6 +165,10 @@ class Provider(Protocol):
 
     async def open_payment(self, new: NewPayment) -> ProviderPayment: ...
 
+    async def find_payment(self, new: NewPayment) -> ProviderPayment | None:
+        """What was opened by its key, found without asking for it. None: there is none so far."""
+        ...
+
     async def look_at_payment(self, payment_id: str) -> ProviderPayment: ...
 
     async def cancel_payment(self, payment_id: str) -> ProviderPayment:

@@ -24,6 +24,8 @@ late, or it is of somebody else's payment."""
 LEASE = timedelta(seconds=60)
 """Whoever has taken a job has so long to do it; it is taken up again then. Longer than a provider's
 time-out."""
+MAY_STILL_ARRIVE = timedelta(minutes=2)
+"""After a payment was given up, a request to open it may so long be on its way: longer than a lease."""
 SLOWEST = timedelta(minutes=10)
 LOOK_EVERY = timedelta(seconds=10)
 LOOK_SLOWEST = timedelta(minutes=2)

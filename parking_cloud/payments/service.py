@@ -208,6 +208,9 @@ async def _end(
     payment.look_again_at = None
     if payment.state not in LIVE:
         return
+    if state is PaymentState.CANCELLED and payment.via == Via.MANDATE:
+        # Nobody gave it up: its time has run out, and its driver counts on it.
+        state, failure = PaymentState.FAILED, failure or "expired"
     payment.state, payment.failure, payment.action, payment.changed_at = state, failure, None, now
     await session.flush()
     await _release(session, payment.id)

@@ -42,6 +42,7 @@ CURRENCY = "cny"
 _RETRIES = 2
 _KEY_IS_KNOWN = timedelta(hours=23)
 """Stripe keeps keys for at least 24 hours."""
+_CLOCKS_DIFFER = timedelta(minutes=5)
 _BOOKS_STEP = timedelta(hours=1)
 _PAGE = 100
 
@@ -88,7 +89,29 @@ class StripeProvider:
                 if of is None:
                     raise
                 return read_payment(of.to_dict(), self._form)
+            except stripe.IdempotencyError as clash:
+                if clash.http_status == 409:
+                    raise
+                # The key was said before in other words, as we were before an update: what it opened counts.
+                found = await self.find_payment(new)
+                if found is None or found.amount != new.amount:
+                    raise
+                return found
         return read_payment(intent.to_dict(), self._form)
+
+    async def find_payment(self, new: NewPayment) -> ProviderPayment | None:
+        """Stripe's lists are true at once; its search, by the metadata, lags behind."""
+        since = _whole_seconds((new.first_asked_at or datetime.now(UTC)) - _CLOCKS_DIFFER)
+        wanted: dict[str, Any] = {"created": {"gte": since}, "limit": _PAGE}
+        if new.saved_method:
+            wanted["customer"] = new.saved_method.partition("/")[0]
+        with _as_ours():
+            page = await self._v1.payment_intents.list_async(wanted)  # type: ignore[arg-type]
+            async for intent in page.auto_paging_iter():
+                said = intent.to_dict()
+                if (said["metadata"] or {}).get("key") == new.key:
+                    return read_payment(said, self._form)
+        return None
 
     async def _opened_long_ago(self, new: NewPayment) -> ProviderPayment | None:
         """One whose answer was lost so long ago that Stripe may have forgotten its key."""

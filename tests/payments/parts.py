@@ -199,6 +199,11 @@ class ScriptedProvider:
         self.after()
         return known
 
+    async def find_payment(self, new: NewPayment) -> ProviderPayment | None:
+        self.before()
+        self.after()
+        return next((p for p in self.payments.values() if p.key == new.key), None)
+
     async def look_at_payment(self, payment_id: str) -> ProviderPayment:
         self.before()
         self.after()

@@ -28,7 +28,9 @@ CHARGE = Asked(
     owed=800,
     final_at=NOW + timedelta(hours=3),
     entered_at=NOW + timedelta(hours=1),
+    left_at=NOW + timedelta(hours=3),
     situations=(),
+    in_doubt=False,
 )
 
 
@@ -49,11 +51,13 @@ def test_an_ordinary_stay_is_taken() -> None:
         ({"amount": 3_001, "owed": 1}, Verdict.ABOVE_STAY),
         ({"situations": [Situation.CORRECTED]}, Verdict.UNUSUAL),
         ({"situations": [Situation.MISSED_EXIT]}, Verdict.UNUSUAL),
+        ({"in_doubt": True}, Verdict.UNUSUAL),
         ({"state": ChargeState.HELD}, Verdict.NOT_DUE),
         ({"state": ChargeState.OPEN}, Verdict.NOT_DUE),
         ({"owed": 0}, Verdict.NOT_DUE),
         ({"final_at": NOW - timedelta(seconds=1)}, Verdict.EARLIER),
         ({"entered_at": NOW - timedelta(seconds=1)}, Verdict.EARLIER),
+        ({"left_at": NOW - timedelta(seconds=1)}, Verdict.EARLIER),
     ],
 )
 def test_what_is_not_taken(change: dict[str, object], expected: Verdict) -> None:

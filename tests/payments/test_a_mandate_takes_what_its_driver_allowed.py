@@ -199,21 +199,21 @@ async def test_the_days_ceiling_holds_over_stays(
     assert tomorrow.taken_today == 0
 
 
-async def test_a_correction_upwards_takes_nothing_above_the_ceiling(
+async def test_what_was_corrected_is_told_and_not_taken(
     session: AsyncSession, sessions: Sessions, provider: KeepingProvider, garage: UUID
 ) -> None:
-    await with_mandate(session, sessions, provider, stay=1_300)
+    who = await with_mandate(session, sessions, provider)
     charge = await stayed(session, garage, 2)
     await consider(sessions, charge)
     await settle(sessions, provider)
     assert charge.stay_id is not None
-    await left(session, charge.stay_id, at=10 + 60 * 5)
+    await left(session, charge.stay_id, at=10 + 60 * 3)
     await assess_stay(session, charge.stay_id, minute(900))
     await session.commit()
     await consider(sessions, charge)
     await settle(sessions, provider)
     assert await state_of(session, charge) is ChargeState.DUE
-    assert provider.balance() == 1_200
+    assert (provider.balance(), await told(session, who)) == (1_200, ["mandate_not_taken"])
 
 
 async def test_what_fails_is_told_and_not_tried_again_by_itself(

@@ -116,6 +116,22 @@ async def test_a_key_said_again_with_another_amount_is_refused(contract: Contrac
     assert refused.value.code == "idempotency_error"
 
 
+async def test_a_key_said_again_in_other_words_finds_what_it_opened(contract: Contract) -> None:
+    """As after an update of ours that words the request otherwise."""
+    new = new_payment()
+    opened = await contract.provider.open_payment(new)
+    assert await contract.provider.open_payment(msgspec.structs.replace(new, description="停车")) == opened
+
+
+async def test_what_was_opened_is_found_by_its_key_and_nothing_is_opened_for_that(contract: Contract) -> None:
+    new = new_payment(saved_method=await keep_card(contract, "pm_card_visa"))
+    asked = msgspec.structs.replace(new, first_asked_at=datetime.now(UTC))
+    assert await contract.provider.find_payment(asked) is None
+    opened = await contract.provider.open_payment(new)
+    assert await contract.provider.find_payment(asked) == opened
+    assert await contract.provider.find_payment(msgspec.structs.replace(asked, key=str(uuid.uuid4()))) is None
+
+
 async def test_a_payment_that_was_given_up_cannot_be_paid(contract: Contract) -> None:
     payment = await contract.provider.open_payment(new_payment())
     assert (await contract.provider.cancel_payment(payment.id)).state == ProviderState.CANCELLED
