@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import exists, false, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.payments.models import Charge, ChargeAssessment, Chargeback, Payment, PaymentPart, Refund
@@ -151,12 +151,15 @@ async def payment_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UU
 
 
 async def charges_of_plates(
-    session: AsyncSession, plate_hashes: Collection[bytes], *, before: UUID | None, limit: int
+    session: AsyncSession, since: Mapping[bytes, datetime], *, before: UUID | None, limit: int
 ) -> list[ChargeFacts]:
-    """Charges of these vehicles, newest first."""
-    query = select(Charge).where(Charge.plate_hash.in_(plate_hashes)).order_by(Charge.id.desc()).limit(limit)
+    """Charges of vehicles, each from its time in `since` on, newest first. Their stays may have begun
+    earlier."""
+    in_time = [(Charge.plate_hash == plate) & (Charge.created_at >= begun) for plate, begun in since.items()]
+    query = select(Charge).where(or_(false(), *in_time))
     if before is not None:
         query = query.where(Charge.id < before)
+    query = query.order_by(Charge.id.desc()).limit(limit)
     return await _with_lines(session, (await session.scalars(query)).all())
 
 

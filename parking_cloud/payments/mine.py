@@ -77,8 +77,8 @@ async def my_stays(
 ) -> StayPage:
     """The stays of one's verified vehicles, the newest first."""
     held = {holding.plate_hash: holding for holding in await holdings(session, user_id)}
-    found = await stays_of_plates(session, list(held), before, limit)
-    stays = [s for s in found if s.plate_hash in held and s.entered_at >= held[s.plate_hash].since]
+    since = {plate: holding.since for plate, holding in held.items()}
+    stays = await stays_of_plates(session, since, before, limit)
     charges = await charges_of_stays(session, [stay.id for stay in stays])
     by_stay = {stay.id: stay for stay in stays}
     shown = await _shown(session, user_id, list(charges.values()), by_stay, secret_key)
@@ -95,7 +95,7 @@ async def my_stays(
         )
         for stay in stays
     ]
-    return StayPage(items, found[-1].entered_at if len(found) == limit else None)
+    return StayPage(items, stays[-1].entered_at if len(stays) == limit else None)
 
 
 async def my_charges(
@@ -103,11 +103,18 @@ async def my_charges(
 ) -> ChargePage:
     """The charges of one's verified vehicles, the newest first."""
     held = {holding.plate_hash: holding.since for holding in await holdings(session, user_id)}
-    found = await charges_of_plates(session, list(held), before=before, limit=limit)
-    stays = await stay_facts(session, [charge.stay_id for charge in found if charge.stay_id])
-    mine = [charge for charge in found if _is_mine(charge, stays, held)]
+    mine: list[ChargeFacts] = []
+    stays: dict[UUID, StayFacts] = {}
+    while len(mine) < limit:  # what is left out leaves no gap, nor a cursor that tells of it
+        found = await charges_of_plates(session, held, before=before, limit=limit)
+        stays |= await stay_facts(session, [charge.stay_id for charge in found if charge.stay_id])
+        mine += [charge for charge in found if _is_mine(charge, stays, held)]
+        if len(found) < limit:
+            break
+        before = found[-1].id
+    mine = mine[:limit]
     shown = await _shown(session, user_id, mine, stays, secret_key)
-    return ChargePage([shown[charge.id] for charge in mine], found[-1].id if len(found) == limit else None)
+    return ChargePage([shown[charge.id] for charge in mine], mine[-1].id if len(mine) == limit else None)
 
 
 def _is_mine(charge: ChargeFacts, stays: dict[UUID, StayFacts], held: dict[bytes, datetime]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import false, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.registry.service import facility_labels
@@ -35,10 +35,12 @@ async def open_stays(
 
 
 async def stays_of_plates(
-    session: AsyncSession, hashes: Collection[bytes], before: datetime | None, limit: int
+    session: AsyncSession, since: Mapping[bytes, datetime], before: datetime | None, limit: int
 ) -> list[StayFacts]:
-    """The stays of these vehicles that began before `before`, newest first; void ones are left out."""
-    query = select(Stay).where(Stay.plate_hash.in_(hashes), Stay.state != StayState.VOID.value)
+    """Stays of vehicles, each from its time in `since` on, that began before `before`; newest first, without
+    void ones."""
+    in_time = [(Stay.plate_hash == plate) & (Stay.entered_at >= begun) for plate, begun in since.items()]
+    query = select(Stay).where(or_(false(), *in_time), Stay.state != StayState.VOID.value)
     if before is not None:
         query = query.where(Stay.entered_at < before)
     newest = query.order_by(Stay.entered_at.desc(), Stay.id.desc()).limit(limit)

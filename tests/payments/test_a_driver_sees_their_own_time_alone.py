@@ -17,6 +17,7 @@ from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.accounts.vehicles import give_up, holdings
 from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.payments import mine
 from parking_cloud.payments.charging import assess_stay
 from parking_cloud.payments.service import record_cash
 from tests.arrears.parts import holder
@@ -74,6 +75,29 @@ async def test_nothing_of_before_ones_time_nor_of_others(
     await session.commit()
     for path in ("/v1/me/charges", "/v1/me/stays"):
         assert (await client.get(path, headers=mine)).json()["items"] == []
+
+
+async def test_pages_tell_nothing_of_the_owner_before(session: AsyncSession) -> None:
+    """Neither by where they lead nor by a page that is short."""
+    garage = await priced_garage(session)
+    for at in (0, 100, BOUGHT - 60, BOUGHT + 10, BOUGHT + 100):
+        stay = await parked(session, garage, at=at)
+        await left(session, stay, at=at + 65)
+        await assess_stay(session, stay, minute(at + 65))
+        await session.commit()
+    who = (await holder(session, since=minute(BOUGHT))).user_id
+    key = "x" * 32
+    stays = await mine.my_stays(session, who, key, before=None, limit=2)
+    assert [stay.entered_at for stay in stays.items] == [minute(BOUGHT + 100), minute(BOUGHT + 10)]
+    assert stays.next_before == minute(BOUGHT + 10)
+    older = await mine.my_stays(session, who, key, before=stays.next_before, limit=2)
+    assert older == mine.StayPage([], None)
+    charges = await mine.my_charges(session, who, key, before=None, limit=2)
+    assert [charge.entered_at for charge in charges.items] == [minute(BOUGHT + 100), minute(BOUGHT + 10)]
+    assert charges.next_cursor == charges.items[-1].id
+    assert await mine.my_charges(session, who, key, before=charges.next_cursor, limit=1) == mine.ChargePage(
+        [], None
+    )
 
 
 async def test_a_claim_that_is_not_verified_shows_nothing(

@@ -28,7 +28,10 @@ async def test_an_entry_opens_and_an_exit_closes(session: AsyncSession, redis: R
     closed = (await stay_facts(session, [stay.id]))[stay.id]
     assert (closed.state, minute(closed.exited_at), closed.version) == (StayState.CLOSED, 90, 2)
     assert await open_stays(session, plate("浙E12345").hash) == []
-    assert await stays_of_plates(session, [plate("浙E12345").hash], None, 10) == [closed]
+    own = plate("浙E12345").hash
+    assert await stays_of_plates(session, {own: closed.entered_at}, None, 10) == [closed]
+    assert await stays_of_plates(session, {own: closed.entered_at + timedelta(seconds=1)}, None, 10) == []
+    assert await stays_of_plates(session, {}, None, 10) == []
     assert (await told(session))[-1] == str(stay.id)
 
 
