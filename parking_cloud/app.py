@@ -155,7 +155,14 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     app.state.event_hub = EventHub(redis)
     app.state.limiter = Limiter(redis)
     app.state.providers = make_providers(settings)
-    app.state.cashier = Cashier(settings, app.state.sessions, redis, app.state.providers, app.state.clock)
+    app.state.cashier = Cashier(
+        settings,
+        app.state.sessions,
+        app.state.reading,
+        redis,
+        app.state.providers,
+        app.state.clock,
+    )
     try:
         async with app.state.event_hub.running():
             yield

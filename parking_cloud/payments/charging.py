@@ -211,8 +211,9 @@ async def give_up_live_payments(session: AsyncSession, charge_ids: Sequence[UUID
     for payment in live:
         payment.state, payment.look_again_at, payment.changed_at = PaymentState.CANCELLED, now, now
         await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {})
-    ended = [payment.id for payment in live]
-    await session.execute(update(PaymentPart).where(PaymentPart.payment_id.in_(ended)).values(live=False))
+    if live:
+        ended = [payment.id for payment in live]
+        await session.execute(update(PaymentPart).where(PaymentPart.payment_id.in_(ended)).values(live=False))
 
 
 async def _follow(session: AsyncSession, stay: StayFacts, charge: Charge, now: datetime) -> None:

@@ -85,12 +85,14 @@ class Cashier:
         self,
         settings: Settings,
         sessions: Sessions,
+        reading: Sessions,
         redis: Redis,
         providers: Mapping[str, Provider],
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
+        self._reading = reading
         self._redis = redis
         self._providers = providers
         self._clock = clock
@@ -115,7 +117,7 @@ class Cashier:
         reader = read_token(self._settings.secret_key, token)
         if reader is None:
             raise PaymentUnknown()
-        async with self._sessions() as session:
+        async with self._reading() as session:
             payment = await session.get(Payment, reader.payment_id)
         if payment is None:
             raise PaymentUnknown()
@@ -146,8 +148,6 @@ class Cashier:
             offer_hash=hashed,
         )
         payment, joined = await service.start_payment(session, wanted, order, now, desk_waits=rules.LEASE)
-        if not joined:
-            payment.first_asked_at, payment.attempts = now, 1
         return payment, not joined
 
     async def _open(self, payment: Payment) -> None:
@@ -171,7 +171,7 @@ class Cashier:
             log.info("the provider takes long: the desk goes on", payment=str(payment.id))
 
     async def _look(self, payment_id: str, hashed: bytes) -> PaymentOut:
-        async with self._sessions() as session:
+        async with self._reading() as session:
             payment = await session.get_one(Payment, payment_id)
         return self._out(payment, started=payment.offer_hash == hashed)
 

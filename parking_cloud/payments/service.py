@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -84,12 +84,15 @@ async def start_payment(
     shares = rules.parts(wanted, owed)
     if not shares:
         raise NothingOwed()
-    same = await _same_live(session, shares, order)
-    if same is not None:
-        return Started(same, joined=True)
-    await give_up_live_payments(session, list(shares), now)
+    live = await _live_payments(session, shares)
+    if len(live) == 1 and await _is_same(session, live[0], shares, order):
+        return Started(live[0], joined=True)
+    if live:
+        await give_up_live_payments(session, list(shares), now)
     payment = _new(shares, order, now)
     payment.look_again_at = now + desk_waits
+    if desk_waits:
+        payment.first_asked_at, payment.attempts = now, 1
     await _add(session, payment, shares)
     return Started(payment, joined=False)
 
@@ -120,7 +123,11 @@ async def record_cash(
 async def payment_seen(session: AsyncSession, payment_id: UUID, said: ProviderPayment, now: datetime) -> None:
     """A payment is as the provider says it is now. In whatever order and however often: the end is the
     same."""
-    held = await _hold(session, payment_id)
+    if said.state is ProviderState.PENDING:
+        # What is still on its way changes no charge.
+        held = _Held(await _lock(session, payment_id), [], {})
+    else:
+        held = await _hold(session, payment_id)
     payment = held.payment
     payment.provider_id = said.id
     if said.amount != payment.amount:
@@ -181,9 +188,13 @@ class _Held(NamedTuple):
 async def _hold(session: AsyncSession, payment_id: UUID) -> _Held:
     shares = await part_amounts(session, payment_id)
     charges = await lock_charges(session, ids=shares)
+    return _Held(await _lock(session, payment_id), charges, shares)
+
+
+async def _lock(session: AsyncSession, payment_id: UUID) -> Payment:
     payment = await session.get(Payment, payment_id, with_for_update=True, populate_existing=True)
     assert payment is not None
-    return _Held(payment, charges, shares)
+    return payment
 
 
 async def _succeed(session: AsyncSession, held: _Held, now: datetime) -> bool:
@@ -228,27 +239,27 @@ def _wait(payment: Payment, said: ProviderPayment, now: datetime) -> None:
         payment.look_again_at = now + rules.LOOK_EVERY  # it has still to be given up there
 
 
-async def _same_live(
-    session: AsyncSession, shares: Mapping[UUID, int], order: NewPaymentOrder
-) -> Payment | None:
-    """The one live payment that pays just this, in just this way."""
-    live = list(
-        await session.scalars(
-            select(Payment)
-            .join(PaymentPart, PaymentPart.payment_id == Payment.id)
-            .where(PaymentPart.charge_id.in_(shares), PaymentPart.live)
-            .distinct()
-        )
+async def _live_payments(session: AsyncSession, charge_ids: Collection[UUID]) -> list[Payment]:
+    """Those of locked charges that may still succeed."""
+    found = await session.scalars(
+        select(Payment)
+        .join(PaymentPart, PaymentPart.payment_id == Payment.id)
+        .where(PaymentPart.charge_id.in_(charge_ids), PaymentPart.live)
+        .distinct()
     )
-    if len(live) != 1:
-        return None
-    payment = live[0]
+    return list(found)
+
+
+async def _is_same(
+    session: AsyncSession, payment: Payment, shares: Mapping[UUID, int], order: NewPaymentOrder
+) -> bool:
+    """True where it pays just this, in just this way."""
     same_way = (payment.provider, payment.method, payment.saved_method) == (
         order.provider,
         order.method,
         order.saved_method,
     )
-    return payment if same_way and await part_amounts(session, payment.id) == dict(shares) else None
+    return same_way and await part_amounts(session, payment.id) == dict(shares)
 
 
 def _new(shares: Mapping[UUID, Fen], order: NewPaymentOrder, now: datetime) -> Payment:

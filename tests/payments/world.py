@@ -102,7 +102,7 @@ class World:
         self.provider = CrashingProvider(self)
         providers = {"stripe": self.provider}
         self.desk = Desk(self.sessions, providers, self.clock, at_once=1)
-        self.cashier = Cashier(settings, self.sessions, redis, providers, self.clock)
+        self.cashier = Cashier(settings, self.sessions, self.sessions, redis, providers, self.clock)
         self.stays: dict[int, UUID] = {}
         self.tokens: list[str] = []
         self.lost_answers = 0
