@@ -6,11 +6,12 @@ Assembled here, since it names slices of every floor.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
 
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.arrears.cases import follow_charges
@@ -20,7 +21,7 @@ from parking_cloud.invoices.receipts import make_receipts
 from parking_cloud.invoices.service import reverse_refunded
 from parking_cloud.kernel.contacts import ContactVault
 from parking_cloud.kernel.follow_ups import Deed, FollowUps, note
-from parking_cloud.kernel.outbox import Handler
+from parking_cloud.kernel.outbox import Handler, OutboxMessage
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices.desk import NoticeDesk
 from parking_cloud.notices.senders import make_senders
@@ -28,6 +29,7 @@ from parking_cloud.payments import mandates, permit_sales
 from parking_cloud.payments.events import CHARGE_CHANGED, PAYMENT_CHANGED
 from parking_cloud.payments.mandate_desk import MandateDesk
 from parking_cloud.payments.provider import Provider
+from parking_cloud.payments.schemas import ChargeKind
 from parking_cloud.projection import insistently
 from parking_cloud.settlement.reconciling import Reconciler
 
@@ -35,8 +37,20 @@ Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[datetime], Awaitable[int]]
 """Does what is due, and says how much that was."""
 
+_note_stays, _note_permits = note("arrears", "mandate"), note("permit")
+
+
+async def _note_charges(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
+    of_permits = [message for message in messages if message.payload.get("kind") == ChargeKind.PERMIT]
+    of_stays = [message for message in messages if message.payload.get("kind") != ChargeKind.PERMIT]
+    if of_stays:
+        await _note_stays(session, redis, of_stays)
+    if of_permits:
+        await _note_permits(session, redis, of_permits)
+
+
 NOTED: dict[str, Handler] = {
-    CHARGE_CHANGED: note("arrears", "mandate", "permit"),
+    CHARGE_CHANGED: _note_charges,
     PAYMENT_CHANGED: note("receipts", "mandate payment"),
 }
 """Outbox handlers: what is to be done about what has changed."""

@@ -27,8 +27,11 @@ _LOOK_WHILE_REMINDING = timedelta(hours=6)
 async def follow_charges(session: AsyncSession, charge_ids: Collection[UUID], now: datetime) -> None:
     """A charge that has become due has a case, one that no longer is has none open. Again changes nothing."""
     charges = await charge_facts(session, charge_ids)
-    stays = {charge.stay_id for charge in charges.values() if charge.stay_id}
-    began = {id_: stay.entered_at for id_, stay in (await stay_facts(session, stays)).items()}
+    due = [charge for charge in charges.values() if charge.state is ChargeState.DUE]
+    stays = {charge.stay_id for charge in due if charge.stay_id}
+    began = (
+        {id_: stay.entered_at for id_, stay in (await stay_facts(session, stays)).items()} if stays else {}
+    )
     for _, charge in sorted(charges.items()):
         if charge.kind is not ChargeKind.STAY or charge.stay_id is None:
             continue

@@ -147,7 +147,7 @@ async def waive(session: AsyncSession, charge: Charge, amount: int, now: datetim
 async def settle(session: AsyncSession, charge: Charge, paid: int, why: str, now: datetime) -> None:
     """What was paid of a locked charge has changed: its state follows, and an excess goes back by itself."""
     await _move(session, charge, charge.amount, ChargeState(charge.state), paid, why, now)
-    await outbox.add(session, CHARGE_CHANGED, str(charge.id), {})
+    await _tell(session, charge)
 
 
 async def charge_permit(
@@ -225,7 +225,7 @@ async def _follow(session: AsyncSession, stay: StayFacts, charge: Charge, now: d
         await void(session, charge, now, stay.version)
         return
     await _move(session, charge, charge.amount, state, charge.paid, "corrected", now)
-    await outbox.add(session, CHARGE_CHANGED, str(charge.id), {})
+    await _tell(session, charge)
     if state is ChargeState.HELD:
         await give_up_live_payments(session, [charge.id], now)
 
@@ -328,7 +328,7 @@ async def _assess(
             entries={drivers: change, earned: -change},
         )
     await _move(session, charge, found.amount, state, charge.paid, found.why, now, number)
-    await outbox.add(session, CHARGE_CHANGED, str(charge.id), {})
+    await _tell(session, charge)
 
 
 async def _move(
@@ -355,6 +355,10 @@ async def _move(
     charge.amount, charge.paid, charge.state, charge.changed_at = amount, paid, state, now
     charge.assessments = charge.assessments if assessments is None else assessments
     await session.flush()
+
+
+async def _tell(session: AsyncSession, charge: Charge) -> None:
+    await outbox.add(session, CHARGE_CHANGED, str(charge.id), {"kind": charge.kind})
 
 
 def _plain(lines: Sequence[Line]) -> list[Any]:

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.kernel.outbox import OutboxMessage
 
 CHARGE_CHANGED = "payments.charge_changed"
-"""Outbox topic, key: the charge's id. Told when its amount, state or payments have changed."""
+"""Outbox topic, key: the charge's id, payload {"kind": the charge's}. Told when its amount, state or payments
+have changed."""
 PAYMENT_CHANGED = "payments.payment_changed"
 """Outbox topic, key: the payment's id. Told when it succeeded, failed or was given up, and with its
 refunds."""

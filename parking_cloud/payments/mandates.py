@@ -196,6 +196,8 @@ async def consider(session: AsyncSession, charge_id: UUID, now: datetime) -> Non
     before = (await charge_facts(session, [charge_id])).get(charge_id)
     if before is None or before.plate_hash is None or before.stay_id is None or not before.owed:
         return
+    if before.final_at is None:
+        return
     holder = (await holders(session, [before.plate_hash])).get(before.plate_hash)
     # The mandate is locked before the charge, here as where it is stopped: the two never wait in a circle.
     mandate = await _active(session, holder, lock=True)
