@@ -16,6 +16,11 @@ UP: list[str] = [
             CHECK (operator_id is null or role in ('operator_staff', 'integration'))
     """,
     """
+    ALTER TABLE payment ADD COLUMN scanned_facility_id UUID,
+        ADD CONSTRAINT fk_payment_scanned_facility_id FOREIGN KEY (scanned_facility_id)
+            REFERENCES facility (id)
+    """,
+    """
     CREATE TABLE arrears_policy (
         id UUID NOT NULL,
         effective_from DATE NOT NULL,
@@ -325,6 +330,7 @@ UP: list[str] = [
 ]
 
 DOWN: list[str] = [
+    "ALTER TABLE payment DROP COLUMN scanned_facility_id",
     "UPDATE user_account SET operator_id = NULL WHERE role = 'integration'",
     """
     ALTER TABLE user_account DROP CONSTRAINT ck_user_account_operator,

@@ -29,7 +29,7 @@ from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.problems import NotAllowed, NotFound, Problem
 from parking_cloud.notices import service as notices
 from parking_cloud.notices.schemas import Reader
-from parking_cloud.payments.facts import ChargeFacts, charge_facts, receipt_opens
+from parking_cloud.payments.facts import ChargeFacts, charge_facts, opened_charge, receipt_opens
 from parking_cloud.registry.service import facility_names
 from parking_cloud.stays.service import stay_facts
 
@@ -80,10 +80,13 @@ async def object_to(
     secret_key: str,
     now: datetime,
 ) -> ObjectionOut:
-    """Say that a charge is wrong: its verified driver, who paid it, or staff on a driver's behalf.
+    """Say that a charge is wrong: its verified driver, who paid it, or staff on a driver's behalf. With a
+    receipt, `charge_id` is as the receipt names it.
 
     Raises ChargeNotFound (also where it is not theirs), ObjectionOpen, NoMoreObjections.
     """
+    if said.receipt:
+        charge_id = opened_charge(secret_key, charge_id)
     charge = (await charge_facts(session, [charge_id])).get(charge_id)
     if charge is None or not await _is_theirs(session, charge, said, who, secret_key):
         raise ChargeNotFound()

@@ -35,7 +35,9 @@ async def receipt_page(
     paid: PaidOut | None = None
     # Just after paying it may not be there yet: the page says to reload.
     with suppress(ReceiptNotFound):
-        paid = await receipts.read(reading, token, settings.plate_key)
+        paid = await receipts.read(
+            reading, token, plate_key=settings.plate_key, secret_key=settings.secret_key
+        )
     language = pick_language(None, lang if lang in RECEIPT_TEXTS else request.cookies.get(LANGUAGE_COOKIE))
     return Template(
         "receipt.html",

@@ -22,6 +22,7 @@ RECEIPT_TEXTS: dict[str, dict[str, str]] = {
         "from_to": "{n} 入场",
         "until": "{n} 离场",
         "still": "支付时尚未离场",
+        "not_shown": "凭车牌即可代缴，故此处不显示停车地点和时间；车辆核验为本人后可登录查看。",
         "sum": "账单合计",
         "paid_now": "本次支付",
         "refund_due": "退款处理中",
@@ -76,6 +77,8 @@ RECEIPT_TEXTS: dict[str, dict[str, str]] = {
         "from_to": "in {n}",
         "until": "out {n}",
         "still": "still parked when paid",
+        "not_shown": "Anybody can pay for a plate, so place and times are not shown here. Sign in to see them"
+        " once the vehicle is known to be yours.",
         "sum": "Charge in all",
         "paid_now": "Paid now",
         "refund_due": "Refund under way",

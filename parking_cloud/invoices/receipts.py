@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.invoices.models import Invoice, Receipt
+from parking_cloud.invoices.rules import shows_the_stay
 from parking_cloud.invoices.schemas import (
     InvoiceOut,
     InvoiceState,
@@ -32,6 +33,7 @@ from parking_cloud.payments.facts import (
     charge_facts,
     payment_facts,
     receipt_token,
+    sealed_charge,
 )
 from parking_cloud.payments.schemas import PaymentState
 from parking_cloud.registry.service import facility_names, operator_names
@@ -143,12 +145,13 @@ async def receipts_of(session: AsyncSession, token: str) -> list[Receipt]:
     return receipts
 
 
-async def read(session: AsyncSession, token: str, plate_key: str) -> PaidOut:
+async def read(session: AsyncSession, token: str, *, plate_key: str, secret_key: str) -> PaidOut:
     """All that a payer sees of what they paid. Raises ReceiptNotFound."""
     receipts = await receipts_of(session, token)
     payment = (await payment_facts(session, [receipts[0].payment_id]))[receipts[0].payment_id]
     operators = await operator_names(session, {receipt.operator_id for receipt in receipts})
     invoices = await invoices_of(session, [receipt.id for receipt in receipts])
+    charges = await charge_facts(session, [part.charge_id for part in payment.parts])
     shown = []
     for receipt in receipts:
         parts = msgspec.convert(receipt.parts, list[ReceiptPart])
@@ -158,7 +161,7 @@ async def read(session: AsyncSession, token: str, plate_key: str) -> PaidOut:
                 number=receipt.number,
                 operator=operators[receipt.operator_id].name,
                 amount=receipt.amount,
-                parts=parts,
+                parts=[_shown(part, payment, charges[part.charge_id], secret_key) for part in parts],
                 refunds=[_paid_back(r) for r in payment.refunds if r.charge_id in mine],
                 invoice=invoices.get(receipt.id),
             )
@@ -167,15 +170,32 @@ async def read(session: AsyncSession, token: str, plate_key: str) -> PaidOut:
         amount=payment.amount,
         method=payment.method.value,
         paid_at=receipts[0].paid_at,
-        plate=await _plate(session, payment, plate_key),
+        plate=await _plate(session, charges.values(), plate_key),
         receipts=shown,
     )
 
 
-async def _plate(session: AsyncSession, payment: PaymentFacts, plate_key: str) -> str:
+def _shown(part: ReceiptPart, payment: PaymentFacts, charge: ChargeFacts, secret_key: str) -> ReceiptPart:
+    """A part as its payer may see it."""
+    name = sealed_charge(secret_key, part.charge_id)
+    there = payment.scanned_facility_id is not None and payment.scanned_facility_id == charge.facility_id
+    if shows_the_stay(payment.via, payment.created_at, scanned_there=there, left_at=part.left_at):
+        return msgspec.structs.replace(part, charge_id=name)
+    return ReceiptPart(
+        charge_id=name,
+        kind=part.kind,
+        facility="",
+        amount=part.amount,
+        charged=part.amount,
+        entered_at=None,
+        left_at=None,
+        lines=[],
+    )
+
+
+async def _plate(session: AsyncSession, charges: Iterable[ChargeFacts], plate_key: str) -> str:
     """The vehicle that was paid for, masked; none where there were several."""
-    charges = await charge_facts(session, [part.charge_id for part in payment.parts])
-    stays = [charge.stay_id for charge in charges.values() if charge.stay_id]
+    stays = [charge.stay_id for charge in charges if charge.stay_id]
     plates = set((await masked_plates(session, stays, PlateVault(plate_key))).values()) if stays else set()
     return plates.pop() if len(plates) == 1 else ""
 

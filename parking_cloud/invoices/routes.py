@@ -17,7 +17,7 @@ from parking_cloud.kernel.settings import Settings
 @get("/v1/receipts/{token:str}", guards=[public], tags=["payments"])
 async def receipt(session: AsyncSession, settings: Settings, token: str) -> PaidOut:
     """What was paid, when, how and for what, with what was paid back since."""
-    return await receipts.read(session, token, settings.plate_key)
+    return await receipts.read(session, token, plate_key=settings.plate_key, secret_key=settings.secret_key)
 
 
 @post("/v1/invoices", guards=[public], tags=["payments"], status_code=202)

@@ -27,9 +27,14 @@ class TitleKind(StrEnum):
 
 
 class ReceiptPart(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a payment was for which charge. Amounts in fen; `lines` are tariffs.schemas.Line."""
+    """What of a payment was for which charge. Amounts in fen; `lines` are tariffs.schemas.Line.
+
+    Where the payer may not learn of the stay (rules.shows_the_stay), `facility` is empty and so is the rest
+    of it.
+    """
 
     charge_id: UUID
+    """As a receipt shows it: sealed. It serves to object, with the receipt's token."""
     kind: str
     facility: str
     amount: int

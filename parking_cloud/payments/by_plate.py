@@ -97,11 +97,13 @@ async def offer_by_plate(
 
 
 async def _offer(session: AsyncSession, ask: OfferAsk, plate_hash: bytes, now: datetime) -> Offer:
-    if ask.place and await place_of(session, ask.place) is None:
+    scanned = await place_of(session, ask.place) if ask.place else None
+    if ask.place and scanned is None:
         raise PlaceNotFound()
     stays = await open_stays(session, plate_hash)
     charges = await charges_for(session, plate_hash, [stay.id for stay in stays])
-    return await offer_for(session, stays, charges, Via.SCAN if ask.place else Via.PLATE, now)
+    offer = await offer_for(session, stays, charges, Via.SCAN if scanned else Via.PLATE, now)
+    return msgspec.structs.replace(offer, scanned_facility_id=scanned.facility_id if scanned else None)
 
 
 def _limits(ask: OfferAsk, plate_hash: bytes, asked_by: str) -> list[Limit]:

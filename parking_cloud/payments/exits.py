@@ -113,11 +113,15 @@ async def ask_to_leave(
         AtExit(quoted.amount, quoted.owed, quoted.price.permit, mandate_covers=by_mandate, pay_later=later)
     )
     if not opens:
-        token = await keep_offer(redis, Offer(parts=[part_of(stay, quoted)], via=Via.SCAN))
+        token = await keep_offer(redis, _offer(stay, quoted))
         pay_url = f"{public_url.rstrip('/')}/pay#offer={token}"
         return ExitOut(open=False, why=why, amount=Fen(quoted.owed), pay_token=token, pay_url=pay_url)
     await _note_told(session, stay, charge, quoted, now)
     return ExitOut(open=True, why=why, amount=Fen(quoted.owed))
+
+
+def _offer(stay: StayFacts, quoted: Quote) -> Offer:
+    return Offer(parts=[part_of(stay, quoted)], via=Via.SCAN, scanned_facility_id=stay.facility_id)
 
 
 def _moment(said: datetime | None, now: datetime) -> datetime:

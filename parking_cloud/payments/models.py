@@ -112,6 +112,8 @@ class Payment(Base):
     saved_method: Mapped[str] = mapped_column(default="", server_default="")
     payer_id: Mapped[UUID | None]
     """The signed-in driver, or the attendant who took cash."""
+    scanned_facility_id: Mapped[UUID | None] = mapped_column(ForeignKey("facility.id"))
+    """Where the payer scanned a code, or stood at the barrier."""
     return_url: Mapped[str] = mapped_column(default="", server_default="")
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
     look_again_at: Mapped[datetime | None]

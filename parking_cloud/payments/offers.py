@@ -62,6 +62,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     via: Via
     payer_id: UUID | None = None
     """The signed-in driver to whom it was made."""
+    scanned_facility_id: UUID | None = None
+    """Where a code was scanned, or a gate asked."""
 
     @property
     def amount(self) -> int:

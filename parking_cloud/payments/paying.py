@@ -144,6 +144,7 @@ class Cashier:
             method=asked.method,
             via=offer.via,
             payer_id=offer.payer_id,
+            scanned_facility_id=offer.scanned_facility_id,
             return_url=asked.return_url or f"{self._settings.public_url.rstrip('/')}/pay/return",
             offer_hash=hashed,
         )

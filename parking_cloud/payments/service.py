@@ -55,6 +55,7 @@ class NewPaymentOrder(msgspec.Struct, frozen=True, kw_only=True):
     method: Method
     via: Via
     payer_id: UUID | None = None
+    scanned_facility_id: UUID | None = None
     saved_method: str = ""
     return_url: str = ""
     offer_hash: bytes | None = None
@@ -274,6 +275,7 @@ def _new(shares: Mapping[UUID, Fen], order: NewPaymentOrder, now: datetime) -> P
         offer_hash=order.offer_hash,
         saved_method=order.saved_method,
         payer_id=order.payer_id,
+        scanned_facility_id=order.scanned_facility_id,
         return_url=order.return_url,
         attempts=0,
         created_at=now,

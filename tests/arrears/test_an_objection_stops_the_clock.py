@@ -26,7 +26,7 @@ from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.charging import assess_stay
-from parking_cloud.payments.facts import ChargeFacts, receipt_token
+from parking_cloud.payments.facts import ChargeFacts, receipt_token, sealed_charge
 from parking_cloud.payments.schemas import ChargeState
 from parking_cloud.payments.service import record_cash
 from parking_cloud.stays.schemas import StayState
@@ -53,7 +53,8 @@ async def object_(
     session: AsyncSession, charge: ChargeFacts, who: Identity | None, now: datetime, **changes: str
 ) -> UUID:
     said = msgspec.structs.replace(SAID, **changes)
-    return (await objections.object_to(session, charge.id, said, who, SECRET, now)).id
+    named = sealed_charge(SECRET, charge.id) if said.receipt else charge.id
+    return (await objections.object_to(session, named, said, who, SECRET, now)).id
 
 
 @pytest.fixture
@@ -179,9 +180,13 @@ async def test_over_http_by_the_receipt(
     payment = await record_cash(session, {charge.id: 300}, 300, uuid4(), minute(150))
     await session.commit()
     token = receipt_token(settings.secret_key, payment.id)
-    address = f"/v1/charges/{charge.id}/objections"
+    named = sealed_charge(settings.secret_key, charge.id)
+    assert named != charge.id
+    address = f"/v1/charges/{named}/objections"
     said = {"grounds": SAID.grounds, "receipt": token}
     assert (await client.post(address, json=said | {"receipt": ""})).status_code == 404
+    own = f"/v1/charges/{charge.id}/objections"
+    assert (await client.post(own, json=said | {"receipt": ""})).status_code == 404
     made = await client.post(address, json=said)
     assert (made.status_code, made.json()["state"]) == (201, "open")
     assert (await client.post(address, json=said)).status_code == 409
@@ -190,7 +195,7 @@ async def test_over_http_by_the_receipt(
     answer = {"outcome": "upheld", "reason": "按实际时长更正", "lowered_to": 0}
     where = f"/v1/arrears/objections/{waiting['id']}/answer"
     assert (await client.post(where, json=answer, headers=bearer)).status_code == 204
-    (told,) = (await client.get(f"/v1/arrears{address[3:]}", headers=bearer)).json()
+    (told,) = (await client.get(f"/v1/arrears{own[3:]}", headers=bearer)).json()
     assert (told["state"], told["answer"]) == ("upheld", "按实际时长更正")
     page = (await client.get("/v1/arrears/cases", headers=bearer)).json()
     assert [case["charge_id"] for case in page["items"]] == [str(charge.id)]
