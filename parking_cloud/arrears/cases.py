@@ -16,6 +16,7 @@ from parking_cloud.arrears.rules import Pause, Policy, Stage, next_look, reminde
 from parking_cloud.arrears.texts import reminder_texts, stage_texts
 from parking_cloud.notices import service as notices
 from parking_cloud.notices.schemas import Reader, Texts
+from parking_cloud.payments.charging import lock_charges
 from parking_cloud.payments.facts import ChargeFacts, charge_facts
 from parking_cloud.payments.schemas import ChargeKind, ChargeState
 from parking_cloud.stays.service import stay_facts
@@ -26,6 +27,7 @@ _LOOK_WHILE_REMINDING = timedelta(hours=6)
 
 async def follow_charges(session: AsyncSession, charge_ids: Collection[UUID], now: datetime) -> None:
     """A charge that has become due has a case, one that no longer is has none open. Again changes nothing."""
+    await lock_charges(session, ids=charge_ids)  # as it stands, and nobody settles it meanwhile
     charges = await charge_facts(session, charge_ids)
     due = [charge for charge in charges.values() if charge.state is ChargeState.DUE]
     stays = {charge.stay_id for charge in due if charge.stay_id}
@@ -102,11 +104,17 @@ async def advance(session: AsyncSession, now: datetime) -> int:
         )
     ).all()
     ids = [case.charge_id for case in cases]
+    charges = await charge_facts(session, ids)
     by_id = await policies(session, {case.policy_id for case in cases})
     pauses = await _pauses(session, ids)
     await _note_given(session, ids)
     reminders = await _reminders(session, ids)
     for case in cases:
+        charge = charges[case.charge_id]
+        if charge.state is not ChargeState.DUE:
+            _close(case, charge, now)  # before anybody is reminded of what is not owed any more
+            continue
+        case.owed = charge.owed
         asked = [r for r in reminders.get(case.charge_id, []) if r.round == case.round]
         await _move(session, case, by_id[case.policy_id], pauses.get(case.charge_id, []), asked, now)
     await session.flush()
