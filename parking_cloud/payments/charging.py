@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
+from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.ledger import service as ledger
@@ -20,12 +21,13 @@ from parking_cloud.ledger.schemas import Account, AccountKind
 from parking_cloud.payments import rules
 from parking_cloud.payments.events import CHARGE_CHANGED, PAYMENT_CHANGED
 from parking_cloud.payments.models import Charge, ChargeAssessment, Payment, PaymentPart
+from parking_cloud.payments.pricing import Quote, history, price_of
 from parking_cloud.payments.refunds import pay_back
 from parking_cloud.payments.schemas import LIVE, ChargeKind, ChargeState, PaymentState
 from parking_cloud.stays.schemas import StayFacts, StayState
 from parking_cloud.stays.service import stay_facts
-from parking_cloud.tariffs.schemas import Line, Price
-from parking_cloud.tariffs.service import price_stay
+from parking_cloud.tariffs.problems import NoTariff
+from parking_cloud.tariffs.schemas import Line
 
 _FINAL = (ChargeState.DUE, ChargeState.SETTLED)
 _REFUNDED_FOR = ("paid_twice", "corrected", "void", "waived", "dispute")
@@ -72,9 +74,17 @@ async def assess_stay(session: AsyncSession, stay_id: UUID, now: datetime) -> No
     if stay is None:
         return
     charge = next(iter(await lock_charges(session, stay_ids=[stay_id])), None)
+    if charge is None and stay.state is StayState.CLOSED:
+        charge = await new_charge(session, stay, now)
+    if charge is not None:
+        await follow_stay(session, stay, charge, now)
+
+
+async def follow_stay(session: AsyncSession, stay: StayFacts, charge: Charge, now: datetime) -> None:
+    """The same, where the caller holds the stay and has locked its charge."""
     if stay.state is StayState.CLOSED:
-        await _assess_closed(session, stay, charge or await new_charge(session, stay, now), now)
-    elif charge is not None:
+        await _assess_closed(session, stay, charge, now)
+    else:
         await _follow(session, stay, charge, now)
 
 
@@ -98,27 +108,6 @@ async def new_charge(session: AsyncSession, stay: StayFacts, now: datetime) -> C
     return charge
 
 
-class Quote(NamedTuple):
-    """What a stay comes to if the vehicle leaves at some time."""
-
-    price: Price
-    until: datetime
-    """Up to when it is priced: earlier than that time where it had paid, and leaves within the grace."""
-    amount: int
-    """Fen: the price, less what a person has waived."""
-    owed: int
-
-
-async def quote(session: AsyncSession, stay: StayFacts, charge: Charge | None, at: datetime) -> Quote:
-    """What an open stay comes to if the vehicle leaves at `at`. Raises NoTariff, UnknownHolidayYear."""
-    if charge is None:
-        price = await price_to(session, stay, at)
-        return Quote(price, at, price.amount, price.amount)
-    price, until = await _price(session, stay, charge, at)
-    amount = rules.not_above(price.amount, await _waived_to(session, charge.id))
-    return Quote(price, until, amount, max(amount - charge.paid, 0))
-
-
 async def assess_before_leaving(
     session: AsyncSession, stay: StayFacts, charge: Charge, quoted: Quote, now: datetime
 ) -> None:
@@ -126,18 +115,36 @@ async def assess_before_leaving(
 
     A stay that is not open any more is left as it is; so is a charge of which more was paid.
     """
-    open_ = stay.state is StayState.OPEN and charge.state == ChargeState.OPEN
-    if not open_ or quoted.amount < charge.paid:
+    if not _can_be_told(stay, charge, quoted):
         return
-    last = await last_assessment(session, charge.id) if charge.assessments else None
-    if last is None or not rules.same_question((last.amount, last.until), (quoted.amount, quoted.until)):
-        found = _of_price(quoted.amount, "before_leaving", quoted.until, stay, quoted.price)
-        await _assess(session, charge, found, ChargeState.OPEN, now)
+    known = await history(session, charge)
+    if not known or not rules.same_question((known[-1].amount, known[-1].until), quoted.amount, quoted.until):
+        await _assess(session, charge, _of_quote(quoted, "before_leaving", stay), ChargeState.OPEN, now)
+
+
+async def assess_let_out(
+    session: AsyncSession, stay: StayFacts, charge: Charge, quoted: Quote, now: datetime
+) -> None:
+    """A gate opens for an open stay at this price: who leaves in time owes no more, whether he has paid it or
+    not. The caller holds the stay.
+
+    One that it opened for just now is not told anew: whoever stays within reach of it would never owe more.
+    """
+    if not _can_be_told(stay, charge, quoted):
+        return
+    told = [(each.at, each.until) for each in await history(session, charge) if each.why == "let_out"]
+    if not rules.let_out_already(told, quoted.until, now, quoted.price.exit_grace):
+        await _assess(session, charge, _of_quote(quoted, "let_out", stay), ChargeState.OPEN, now)
+
+
+def _can_be_told(stay: StayFacts, charge: Charge, quoted: Quote) -> bool:
+    open_ = stay.state is StayState.OPEN and charge.state == ChargeState.OPEN
+    return open_ and quoted.amount >= charge.paid
 
 
 async def waive(session: AsyncSession, charge: Charge, amount: int, now: datetime) -> None:
     """A person lowers a locked charge to `amount`; what was paid above it goes back."""
-    last = await last_assessment(session, charge.id)
+    last = next(reversed(await history(session, charge)), None)
     version = None if last is None else last.stay_version
     state = rules.final_state(amount, min(charge.paid, amount)) if charge.state in _FINAL else None
     found = Assessed(amount, "waived", None if last is None else last.until, version)
@@ -148,6 +155,25 @@ async def settle(session: AsyncSession, charge: Charge, paid: int, why: str, now
     """What was paid of a locked charge has changed: its state follows, and an excess goes back by itself."""
     await _move(session, charge, charge.amount, ChargeState(charge.state), paid, why, now)
     await _tell(session, charge)
+
+
+async def settle_late(session: AsyncSession, charge: Charge, begun_at: datetime, now: datetime) -> None:
+    """A payment of a locked charge, begun at `begun_at`, has become known and is settled: where that was
+    before the vehicle had left, the stay is priced again, as it would have been had we heard in time."""
+    if charge.stay_id is None or charge.final_at is None or begun_at > charge.final_at:
+        return
+    stay = (await stay_facts(session, [charge.stay_id]))[charge.stay_id]
+    known = await history(session, charge)
+    if stay.state is not StayState.CLOSED or stay.exited_at is None or known[-1].stay_version != stay.version:
+        return  # it has changed, and will be assessed for that
+    try:
+        found = await price_of(session, stay, charge, known, stay.exited_at)
+    except (NoTariff, UnknownHolidayYear):
+        return  # that money has come counts all the same
+    if found.amount < charge.amount:
+        await _assess_left(session, stay, charge, found, "paid_in_time", now)
+    if charge.state == ChargeState.SETTLED:
+        await give_up_live_payments(session, [charge.id], now)
 
 
 async def charge_permit(
@@ -187,16 +213,6 @@ async def void(session: AsyncSession, charge: Charge, now: datetime, version: in
     await give_up_live_payments(session, [charge.id], now)
 
 
-async def last_assessment(
-    session: AsyncSession, charge_id: UUID, why: Sequence[str] = ()
-) -> ChargeAssessment | None:
-    """The newest assessment, among those with one of these reasons where they are given."""
-    query = select(ChargeAssessment).where(ChargeAssessment.charge_id == charge_id)
-    if why:
-        query = query.where(ChargeAssessment.why.in_(why))
-    return await session.scalar(query.order_by(ChargeAssessment.number.desc()).limit(1))
-
-
 async def give_up_live_payments(session: AsyncSession, charge_ids: Sequence[UUID], now: datetime) -> None:
     """Payments of locked charges that may still succeed are given up here; the desk does so at the
     provider."""
@@ -231,70 +247,25 @@ async def _follow(session: AsyncSession, stay: StayFacts, charge: Charge, now: d
 
 
 async def _assess_closed(session: AsyncSession, stay: StayFacts, charge: Charge, now: datetime) -> None:
-    last = await last_assessment(session, charge.id)
-    if charge.state in _FINAL and last is not None and last.stay_version == stay.version:
+    known = await history(session, charge)
+    if charge.state in _FINAL and known and known[-1].stay_version == stay.version:
         return
     assert stay.exited_at is not None
-    price, until = await _price(session, stay, charge, stay.exited_at)
-    before = await last_assessment(session, charge.id, ["left", "corrected", "void"])
-    why = "left" if before is None else "corrected"
-    amount = rules.not_above(price.amount, await _waived_to(session, charge.id))
-    found = _of_price(amount, why, until, stay, price)
-    state = rules.charge_state(stay.state, amount, min(charge.paid, amount))
-    await _assess(session, charge, found, state, now)
+    found = await price_of(session, stay, charge, known, stay.exited_at)
+    before = any(each.why in ("left", "corrected", "void") for each in known)
+    await _assess_left(session, stay, charge, found, "corrected" if before else "left", now)
 
 
-async def _price(
-    session: AsyncSession, stay: StayFacts, charge: Charge, left_at: datetime
-) -> tuple[Price, datetime]:
-    """What a stay that ended costs, and up to when it was priced.
-
-    Who had paid all that it cost up to then, and left within the tariff's grace, owes nothing more. The
-    stay's present facts count: one that is known to have begun earlier was not wholly paid.
-    """
-    whole = await price_to(session, stay, left_at)
-    told = await last_assessment(session, charge.id, ["before_leaving"])
-    if told is None or told.until is None or told.until >= left_at or charge.paid < told.amount:
-        return whole, left_at
-    paid_at = await _last_paid(session, charge.id)
-    grace = whole.exit_grace
-    if not rules.left_in_grace(left_at=left_at, priced_until=told.until, paid_at=paid_at, grace=grace):
-        return whole, left_at
-    if told.until < stay.entered_at:
-        return whole, left_at
-    then = await price_to(session, stay, told.until)
-    covered = then.amount <= min(charge.paid, whole.amount)
-    return (then, told.until) if covered else (whole, left_at)
+async def _assess_left(
+    session: AsyncSession, stay: StayFacts, charge: Charge, found: Quote, why: str, now: datetime
+) -> None:
+    state = rules.charge_state(stay.state, found.amount, min(charge.paid, found.amount))
+    await _assess(session, charge, _of_quote(found, why, stay), state, now)
 
 
-async def price_to(session: AsyncSession, stay: StayFacts, until: datetime) -> Price:
-    """A stay's price up to some time. Raises NoTariff, UnknownHolidayYear."""
-    return await price_stay(
-        session,
-        facility_id=stay.facility_id,
-        vehicle=stay.vehicle_class,
-        entered_at=stay.entered_at,
-        left_at=max(until, stay.entered_at),
-        plate_hash=stay.plate_hash,
-        charging_minutes=stay.charging_minutes,
-    )
-
-
-async def _last_paid(session: AsyncSession, charge_id: UUID) -> datetime | None:
-    return await session.scalar(
-        select(func.max(Payment.succeeded_at))
-        .join(PaymentPart, PaymentPart.payment_id == Payment.id)
-        .where(PaymentPart.charge_id == charge_id)
-    )
-
-
-async def _waived_to(session: AsyncSession, charge_id: UUID) -> int | None:
-    waived = await last_assessment(session, charge_id, ["waived"])
-    return None if waived is None else waived.amount
-
-
-def _of_price(amount: int, why: str, until: datetime, stay: StayFacts, price: Price) -> Assessed:
-    return Assessed(amount, why, until, stay.version, price.tariff_version_id, price.lines)
+def _of_quote(quoted: Quote, why: str, stay: StayFacts) -> Assessed:
+    price = quoted.price
+    return Assessed(quoted.amount, why, quoted.until, stay.version, price.tariff_version_id, price.lines)
 
 
 async def _assess(

@@ -18,19 +18,13 @@ from parking_cloud.kernel import audit
 from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.money import Fen
 from parking_cloud.payments import rules
-from parking_cloud.payments.charging import (
-    Quote,
-    assess_before_leaving,
-    hold_stays,
-    lock_charges,
-    new_charge,
-    quote,
-)
+from parking_cloud.payments.charging import assess_let_out, hold_stays, lock_charges, new_charge
 from parking_cloud.payments.limits import Limit, Limiter
 from parking_cloud.payments.mandates import covers
 from parking_cloud.payments.models import Charge
 from parking_cloud.payments.offers import Offer, keep_offer, part_of
 from parking_cloud.payments.policies import place_for, policy_of
+from parking_cloud.payments.pricing import Quote, quote
 from parking_cloud.payments.rules import AtExit, Why
 from parking_cloud.payments.schemas import Via
 from parking_cloud.stays.schemas import StayFacts
@@ -156,7 +150,7 @@ async def _note_told(
     """The gate opens for this price: who then leaves in time owes no more than it."""
     if charge is None:
         charge = await new_charge(session, stay, now)
-    await assess_before_leaving(session, stay, charge, quoted, now)
+    await assess_let_out(session, stay, charge, quoted, now)
 
 
 async def _note(session: AsyncSession, who: Identity, action: str, facility_id: UUID, lane: str) -> None:

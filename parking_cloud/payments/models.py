@@ -72,7 +72,8 @@ class ChargeAssessment(Base):
     at: Mapped[datetime]
     amount: Mapped[int] = mapped_column(BigInteger)
     why: Mapped[str]
-    """`before_leaving`, `left`, `corrected`, `void`, `waived` or `permit`."""
+    """`before_leaving`, `let_out` (a gate opened for it), `left`, `paid_in_time` (it has become known that he
+    had paid before he left), `corrected`, `void`, `waived` or `permit`."""
     until: Mapped[datetime | None]
     """Up to when the stay was priced."""
     stay_version: Mapped[int | None]

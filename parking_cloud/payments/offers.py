@@ -20,16 +20,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.problems import Problem
 from parking_cloud.payments.charging import (
-    Quote,
     assess_before_leaving,
+    follow_stay,
     hold_stays,
     lock_charges,
     new_charge,
-    quote,
 )
 from parking_cloud.payments.models import Charge
+from parking_cloud.payments.pricing import Quote, quote
 from parking_cloud.payments.schemas import ChargeState, Via
-from parking_cloud.stays.schemas import StayFacts
+from parking_cloud.stays.schemas import StayFacts, StayState
 from parking_cloud.stays.service import stay_facts
 from parking_cloud.tariffs.problems import NoTariff
 from parking_cloud.tariffs.schemas import Price
@@ -143,6 +143,8 @@ async def redeem(session: AsyncSession, offer: Offer, now: datetime) -> dict[UUI
         if stay is None or part.price is None or part.until is None:
             continue
         charge = charges.get(stay.id) or await new_charge(session, stay, now)
+        if stay.state is StayState.CLOSED:
+            await follow_stay(session, stay, charge, now)  # it may have left just now
         quoted = Quote(part.price, part.until, part.amount, part.asked)
         await assess_before_leaving(session, stay, charge, quoted, now)
         asked[charge.id] = part.asked

@@ -55,16 +55,54 @@ def final_state(amount: int, paid: int) -> ChargeState:
     return ChargeState.DUE if paid < amount else ChargeState.SETTLED
 
 
-def left_in_grace(
-    *, left_at: datetime, priced_until: datetime, paid_at: datetime | None, grace: timedelta
+class Told(NamedTuple):
+    """An amount that was told before leaving."""
+
+    at: datetime
+    until: datetime
+    """Up to when it was priced."""
+    let_out: bool
+    """A gate opened for it."""
+
+
+class PaidAt(NamedTuple):
+    at: datetime
+    amount: int
+
+
+def prices_held(
+    told: Sequence[Told], paid: Sequence[PaidAt], left_at: datetime, grace: timedelta
+) -> list[tuple[datetime, int | None]]:
+    """Up to when a stay that went on until `left_at` may be priced instead, earliest first.
+
+    Each with what was paid by then, above which its price must not be; None: a gate opened for it, so that it
+    holds whether paid or not. Who was told an amount, pays, and leaves in time owes no more; what is paid
+    after leaving pays for all of the stay.
+    """
+    held: dict[datetime, int | None] = {}
+    in_all = 0
+    for payment in sorted(each for each in paid if each.at <= left_at):
+        in_all += payment.amount
+        heard = max((each for each in told if each.at <= payment.at), default=None)
+        if heard is not None and heard.until < left_at <= max(heard.until, payment.at) + grace:
+            held[heard.until] = in_all
+    for each in told:
+        if each.let_out and each.until < left_at <= max(each.until, each.at) + grace:
+            held[each.until] = None
+    return sorted(held.items(), key=lambda item: item[0])
+
+
+def let_out_already(
+    told: Sequence[tuple[datetime, datetime | None]], until: datetime, now: datetime, grace: timedelta
 ) -> bool:
-    """True where a vehicle left soon enough after it had paid, or after it was told that nothing is owed."""
-    return left_at <= max(priced_until, paid_at or priced_until) + grace
+    """True where a gate opened before, at no higher price, and that still holds. `told`: when it did, and up
+    to when it was priced."""
+    return any(priced is not None and priced <= until and now <= at + grace for at, priced in told)
 
 
-def same_question(before: tuple[int, datetime | None], now: tuple[int, datetime]) -> bool:
+def same_question(before: tuple[int, datetime | None], amount: int, until: datetime) -> bool:
     """True where an amount was told just now: it need not be noted again."""
-    return before[0] == now[0] and before[1] is not None and abs(now[1] - before[1]) <= SAME_QUESTION
+    return before[0] == amount and before[1] is not None and abs(until - before[1]) <= SAME_QUESTION
 
 
 def not_above(price: int, waived_to: int | None) -> Fen:

@@ -19,7 +19,7 @@ from parking_cloud.kernel.problems import Problem
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
 from parking_cloud.payments import rules
-from parking_cloud.payments.charging import give_up_live_payments, lock_charges, settle
+from parking_cloud.payments.charging import give_up_live_payments, lock_charges, settle, settle_late
 from parking_cloud.payments.events import PAYMENT_CHANGED
 from parking_cloud.payments.models import Charge, Payment, PaymentPart
 from parking_cloud.payments.provider import Method, ProviderPayment, ProviderState
@@ -209,6 +209,7 @@ async def _succeed(session: AsyncSession, held: _Held, now: datetime) -> bool:
     await _book(session, payment, charges, shares, now)
     for charge in charges:
         await settle(session, charge, charge.paid + shares[charge.id], "paid_twice", now)
+        await settle_late(session, charge, payment.created_at, now)
     await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {})
     return True
 

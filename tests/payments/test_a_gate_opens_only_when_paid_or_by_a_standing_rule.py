@@ -118,11 +118,36 @@ async def test_who_has_paid_may_leave_within_the_grace_but_not_much_later(
     gate.provider.payer_pays("pi_0")
     gate.clock.moment = minute(59)
     await gate.desk.turn()
-    assert (await gate.asks(70))["why"] == "paid"
     late = await gate.asks(80)
     assert (late["open"], late["why"], late["amount"]) == (False, "due", HOUR)
     await left(session, stay, 81)
     await assess_stay(session, stay, minute(81))
+    charge = (await session.execute(text("select state, amount, paid from charge"))).one()
+    assert tuple(charge) == ("due", 2 * HOUR, HOUR)
+
+
+async def test_what_the_gate_told_as_it_opened_is_what_is_owed(gate: Gate, session: AsyncSession) -> None:
+    stay = await parked(session, gate.garage)
+    await gate.policy(pay_later=True, pay_later_limit=HOUR)
+    opened = await gate.asks(59.9)
+    assert (opened["open"], opened["why"], opened["amount"]) == (True, "pay_later", HOUR)
+    assert (await gate.asks(60.2))["amount"] == HOUR  # the camera saw it again, a moment later
+    await left(session, stay, 62)
+    await assess_stay(session, stay, minute(62))
+    charge = (await session.execute(text("select state, amount, paid from charge"))).one()
+    assert tuple(charge) == ("due", HOUR, 0)
+
+
+async def test_a_gate_that_opened_is_not_an_endless_stay(gate: Gate, session: AsyncSession) -> None:
+    stay = await parked(session, gate.garage)
+    due = await gate.asks(58)
+    await gate.client.post("/v1/pay/payments", json={"token": due["pay_token"], "method": "alipay"})
+    gate.provider.payer_pays("pi_0")
+    gate.clock.moment = minute(59)
+    await gate.desk.turn()
+    assert [(await gate.asks(at))["why"] for at in (70, 80, 85, 86)] == ["paid", "paid", "paid", "due"]
+    await left(session, stay, 87)
+    await assess_stay(session, stay, minute(87))
     charge = (await session.execute(text("select state, amount, paid from charge"))).one()
     assert tuple(charge) == ("due", 2 * HOUR, HOUR)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parking_cloud.payments import rules
-from parking_cloud.payments.rules import AtExit, Paid, Why
+from parking_cloud.payments.rules import AtExit, Paid, PaidAt, Told, Why
 from parking_cloud.payments.schemas import ChargeState
 from parking_cloud.stays.schemas import StayState
 from parking_cloud.tariffs.schemas import PermitKind
@@ -104,17 +105,41 @@ def test_good_standing_ends_with_the_limit_and_with_what_is_long_unpaid() -> Non
     assert not good(1, 1, 31)
 
 
-def test_the_grace_runs_from_the_payment_or_from_the_price() -> None:
-    def in_grace(left: float, told: float, paid: float | None) -> bool:
-        return rules.left_in_grace(
-            left_at=minute(left),
-            priced_until=minute(told),
-            paid_at=None if paid is None else minute(paid),
-            grace=timedelta(minutes=15),
-        )
+def until(left: float, told: Sequence[Told], *paid: tuple[float, int]) -> list[tuple[datetime, int | None]]:
+    payments = [PaidAt(minute(at), amount) for at, amount in paid]
+    return rules.prices_held(told, payments, minute(left), timedelta(minutes=15))
 
-    assert in_grace(65, 50, None)
-    assert not in_grace(66, 50, None)
-    assert in_grace(74, 50, 59)
-    assert not in_grace(75, 50, 59)
-    assert in_grace(65, 50, 40)
+
+def test_the_grace_runs_from_the_payment_or_from_the_price() -> None:
+    told = [Told(minute(50), minute(50), let_out=False)]
+    assert until(65, told, (50, 600)) == [(minute(50), 600)]
+    assert until(66, told, (50, 600)) == []
+    assert until(74, told, (59, 600)) == [(minute(50), 600)]
+    assert until(75, told, (59, 600)) == []
+    assert until(65, told) == []
+
+
+def test_a_payment_is_for_what_was_told_last_and_before_leaving() -> None:
+    told = [Told(minute(at), minute(at), let_out=False) for at in (50, 61)]
+    assert until(70, told, (62, 1200)) == [(minute(61), 1200)]
+    assert until(62, told, (63, 1200)) == []
+    assert until(64, told, (51, 600), (63, 600)) == [(minute(50), 600), (minute(61), 1200)]
+    assert until(64, [], (51, 600)) == []
+
+
+def test_what_a_gate_opened_for_holds_whether_paid_or_not() -> None:
+    told = [Told(minute(60), minute(50), let_out=True)]
+    assert until(75, told) == [(minute(50), None)]
+    assert until(76, told) == []
+    assert until(50, told) == []
+
+
+def test_a_gate_that_opened_again_gives_no_second_grace() -> None:
+    def already(priced_until: float, now: float) -> bool:
+        told = [(minute(60), minute(50))]
+        return rules.let_out_already(told, minute(priced_until), minute(now), timedelta(minutes=15))
+
+    assert already(50, 75)
+    assert already(61, 62)
+    assert not already(49, 62)  # a lower price is news
+    assert not already(50, 76)

@@ -119,6 +119,19 @@ async def test_the_offered_price_is_honoured_though_time_goes_on(
     assert (await counter.pay(first["token"])).json()["amount"] == HOUR
 
 
+async def test_who_pays_as_he_has_just_left_pays_for_his_stay(
+    counter: Counter, session: AsyncSession
+) -> None:
+    stay = await parked(session, counter.garage)
+    token = (await counter.offer())["token"]
+    await left(session, stay, 51)
+    counter.clock.moment = minute(51)
+    paid = await counter.pay(token)
+    assert (paid.status_code, paid.json()["amount"]) == (201, HOUR)
+    charge = (await session.execute(text("select state, amount from charge"))).one()
+    assert tuple(charge) == ("due", HOUR)
+
+
 async def test_another_way_to_pay_takes_the_place_of_the_first(
     counter: Counter, session: AsyncSession
 ) -> None:
