@@ -41,7 +41,9 @@ class Barriers(threading.Thread):
         self._traffic = Traffic(build_city(), seed, kept)
         self._is_new = not kept
         self._http = httpx.Client(timeout=15, trust_env=False)
-        self._payers = Payers(self._http, running.api_url, running.provider_url)
+        # With a real provider nobody pays by himself.
+        provider = running.provider_url
+        self._payers = Payers(self._http, running.api_url, provider) if provider else None
         self._identity: dict[str, str] = {}
         self._corrections: list[tuple[datetime, dict[str, Any]]] = []
 
@@ -79,7 +81,8 @@ class Barriers(threading.Thread):
         self._enter(self._traffic.arrivals(now, step, self._scale))
         for visit in self._traffic.paying(now):
             visit.paid = True
-            self._safely(partial(self._payers.pay_by_plate, visit.plate, visit.method))
+            if self._payers is not None:
+                self._safely(partial(self._payers.pay_by_plate, visit.plate, visit.method))
         for visit in self._traffic.leaving(now):
             self._traffic.left(visit)
             if visit.mishap != Mishap.MISSED_EXIT:
@@ -112,7 +115,9 @@ class Barriers(threading.Thread):
 
     def _settle(self, visit: Visit, plate: str) -> None:
         said = self._ask(visit.facility, plate)
-        if not said["open"] and said["pay_token"] and visit.payer != Payer.NOBODY:
+        if self._payers is None or visit.payer == Payer.NOBODY:
+            return
+        if not said["open"] and said["pay_token"]:
             self._payers.pay(said["pay_token"], visit.method)
 
     def _ask(self, facility: str, plate: str) -> dict[str, Any]:
