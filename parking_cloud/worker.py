@@ -54,7 +54,7 @@ from parking_cloud.payments.permit_sales import lapse_unpaid
 from parking_cloud.payments.providers import make_providers
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
-from parking_cloud.settlement.statements import gather
+from parking_cloud.settlement.items import gather
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays

@@ -127,6 +127,18 @@ async def movements(
     return [Movement(*row) for row in rows]
 
 
+async def of_references(session: AsyncSession, kind: str, references: Collection[str]) -> list[Movement]:
+    """Those of these movements of a kind that are booked, by id."""
+    rows = await session.execute(
+        text(
+            "select id, kind, reference, at, booked_at from ledger_movement"
+            " where kind = :kind and reference = any(:references) order by id"
+        ),
+        {"kind": kind, "references": list(references)},
+    )
+    return [Movement(*row) for row in rows]
+
+
 class OnAccount(NamedTuple):
     """What a movement did to one account, in fen."""
 

@@ -52,6 +52,33 @@ async def take_news(
     if event is None:
         return False
     concerns, reference = concern_of(event)
+    return await _keep(session, name, event.id, event.type, concerns, reference, event.occurred_at, now)
+
+
+async def look_at(
+    session: AsyncSession,
+    provider: str,
+    line_id: str,
+    concerns: str,
+    reference: str,
+    at: datetime,
+    now: datetime,
+) -> None:
+    """A line of the provider's books tells of something we never heard of: its webhook may have been lost. It
+    is looked at once, however often the line is read."""
+    await _keep(session, provider, f"books {line_id}", "books", concerns, reference, at, now)
+
+
+async def _keep(
+    session: AsyncSession,
+    provider: str,
+    event_id: str,
+    type_: str,
+    concerns: str,
+    reference: str,
+    at: datetime,
+    now: datetime,
+) -> bool:
     kept = await session.scalar(
         text(
             "insert into provider_news"
@@ -60,12 +87,12 @@ async def take_news(
             " on conflict do nothing returning true"
         ),
         {
-            "provider": name,
-            "id": event.id,
-            "type": event.type,
+            "provider": provider,
+            "id": event_id,
+            "type": type_,
             "concerns": concerns,
             "reference": reference,
-            "at": event.occurred_at,
+            "at": at,
             "now": now,
         },
     )

@@ -16,7 +16,7 @@ from parking_cloud.settlement.rules import DifferenceKind
 
 
 class ProviderBookLine(Base):
-    """A line of a provider's books, as it was read; once by its id, and never changed."""
+    """A line of a provider's books, as it was read; once by its id. What it is of may be known only later."""
 
     __tablename__ = "provider_book_line"
     __table_args__ = (
@@ -80,7 +80,8 @@ class ReconciliationDifference(Base):
     found_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[str] = mapped_column(default="", server_default="")
-    """`timing`, `came_later` (the missing side has come since) or `by_hand`."""
+    """`timing`, `came_later` (the missing side has come since), `undone` (a refund that went out and came
+    back) or `by_hand`."""
     note: Mapped[str] = mapped_column(default="", server_default="")
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -21,14 +20,15 @@ from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
-from parking_cloud.payments.figures import causes_of
 from parking_cloud.payments.provider import BookLine, Provider, ProviderAway, ProviderRefused
+from parking_cloud.settlement.later import link_lines, resolve_what_came
 from parking_cloud.settlement.models import (
     ProviderBookLine,
     ReconciliationDifference,
     ReconciliationRun,
 )
-from parking_cloud.settlement.rules import Cause, Difference, DifferenceKind, Entry, compare
+from parking_cloud.settlement.rules import Cause, Difference, Entry, compare
+from parking_cloud.settlement.sides import causes_of_lines, day_of, in_books, in_ledger, money_at
 
 _NOT_BEFORE = time(2, 0)
 """A day's books are read from two in the morning on: what its last second did has reached both sides by
@@ -38,10 +38,6 @@ _OWN = ("fee", "provider_payout")
 _LINES_AT_ONCE = 1000
 
 log = structlog.get_logger(__name__)
-
-
-def day_of(moment: datetime) -> date:
-    return city_time(moment).date()
 
 
 def _bounds(day: date) -> tuple[datetime, datetime]:
@@ -96,7 +92,7 @@ async def _next_day(session: AsyncSession, provider: str, now: datetime) -> date
     if last is not None:
         day = last + timedelta(days=1)
     else:
-        first = await ledger.first_at(session, _money_at(provider))
+        first = await ledger.first_at(session, money_at(provider))
         if first is None:
             return None
         day = day_of(first)
@@ -107,16 +103,17 @@ async def take_in(
     session: AsyncSession, provider: str, day: date, lines: Sequence[BookLine], now: datetime
 ) -> None:
     """Write a day's lines, book their fees and payouts, and list every difference. Again adds nothing."""
-    causes = await _causes(session, provider, lines)
+    causes = await causes_of_lines(session, provider, lines)
     await _write_lines(session, provider, lines, causes)
     await _book_fees_and_payouts(session, provider, lines)
+    await link_lines(session, provider, now)
     there = [
         Entry(causes[line.id], line.amount, day) for line in lines if line.id in causes and _compared(line)
     ]
     unknown = [
         (line.id, line.amount) for line in lines if line.id not in causes and _compared(line) and line.amount
     ]
-    account = _money_at(provider)
+    account = money_at(provider)
     here = [
         Entry(Cause(m.kind, m.reference), m.amount, day)
         for m in await ledger.on_account(session, account, *_bounds(day))
@@ -127,8 +124,8 @@ async def take_in(
         day,
         there,
         here,
-        known_there=await _in_books(session, provider, wanted),
-        known_here=await _in_ledger(session, account, wanted),
+        known_there=await in_books(session, provider, wanted),
+        known_here=await in_ledger(session, account, wanted),
         unknown=unknown,
     )
     await _write_differences(session, provider, day, differences, now)
@@ -144,44 +141,12 @@ async def take_in(
         .values(provider=provider, day=day, **values)
         .on_conflict_do_update(index_elements=["provider", "day"], set_=values)
     )
-    await _resolve_what_came(session, provider, now)
+    await resolve_what_came(session, provider, now)
 
 
 def _compared(line: BookLine) -> bool:
     """A fee of its own and a payout are booked from here: there is nothing to compare them with."""
     return line.kind not in ("fee", "payout")
-
-
-def _money_at(provider: str) -> Account:
-    return Account(AccountKind.PROVIDER, name=provider)
-
-
-async def _causes(session: AsyncSession, provider: str, lines: Sequence[BookLine]) -> dict[str, Cause]:
-    """The movement of ours that each line is the other side of, where it is of something of ours."""
-    ours = await causes_of(
-        session,
-        provider,
-        payments={line.payment_id for line in lines if line.kind == "payment"},
-        refunds={line.refund_id for line in lines if line.kind == "refund"},
-        disputes={line.dispute_id for line in lines if line.dispute_id},
-    )
-    found = {}
-    for line in lines:
-        match line.kind:
-            case "payment":
-                kind, key = "payment", ours.get(("payment", line.payment_id))
-            case "refund":
-                # One that failed after all has come back.
-                kind = "refund_done" if line.amount <= 0 else "refund_failed"
-                key = ours.get(("refund", line.refund_id))
-            case "dispute" | "dispute_reversal":
-                kind = "chargeback" if line.kind == "dispute" else "chargeback_won"
-                key = ours.get(("dispute", line.dispute_id))
-            case _:
-                continue
-        if key is not None:
-            found[line.id] = Cause(kind, key)
-    return found
 
 
 async def _write_lines(
@@ -211,13 +176,16 @@ async def _write_lines(
         await session.execute(
             statement.on_conflict_do_update(
                 index_elements=["provider", "id"],
-                set_={"cause_kind": new.cause_kind, "cause_reference": new.cause_reference},
+                set_={
+                    "cause_kind": func.coalesce(new.cause_kind, ProviderBookLine.cause_kind),
+                    "cause_reference": func.coalesce(new.cause_reference, ProviderBookLine.cause_reference),
+                },
             )
         )
 
 
 async def _book_fees_and_payouts(session: AsyncSession, provider: str, lines: Sequence[BookLine]) -> None:
-    money = _money_at(provider)
+    money = money_at(provider)
     kept = Account(AccountKind.FEES, name=provider)
     for line in lines:
         fee = line.fee - (line.amount if line.kind == "fee" else 0)
@@ -237,35 +205,6 @@ async def _book_fees_and_payouts(session: AsyncSession, provider: str, lines: Se
                 at=line.at,
                 entries={money: line.amount, Account(AccountKind.BANK): -line.amount},
             )
-
-
-async def _in_books(session: AsyncSession, provider: str, causes: set[Cause]) -> dict[Cause, Entry]:
-    """What the books have of these causes, on whatever day."""
-    rows = await session.execute(
-        text(
-            "select l.cause_kind, l.cause_reference, sum(l.amount)::bigint, max(l.day)"
-            " from provider_book_line l"
-            " join unnest(cast(:kinds as text[]), cast(:references as text[])) as w(kind, reference)"
-            " on l.cause_kind = w.kind and l.cause_reference = w.reference"
-            " where l.provider = :provider group by 1, 2"
-        ),
-        {
-            "provider": provider,
-            "kinds": [cause.kind for cause in causes],
-            "references": [cause.reference for cause in causes],
-        },
-    )
-    return {
-        Cause(kind, reference): Entry(Cause(kind, reference), amount, day)
-        for kind, reference, amount, day in rows
-    }
-
-
-async def _in_ledger(session: AsyncSession, account: Account, causes: set[Cause]) -> dict[Cause, Entry]:
-    found = await ledger.of_causes(session, account, [(c.kind, c.reference) for c in causes])
-    return {
-        Cause(m.kind, m.reference): Entry(Cause(m.kind, m.reference), m.amount, day_of(m.at)) for m in found
-    }
 
 
 async def _write_differences(
@@ -311,26 +250,3 @@ async def _write_differences(
         if Cause(row.cause_kind, row.cause_reference) not in holds:
             row.resolved_at, row.resolved_by = now, "came_later"
     await session.flush()
-
-
-async def _resolve_what_came(session: AsyncSession, provider: str, now: datetime) -> None:
-    """Open differences of earlier days whose two sides have met since."""
-    query = select(ReconciliationDifference).where(
-        ReconciliationDifference.provider == provider,
-        ReconciliationDifference.resolved_at.is_(None),
-        ReconciliationDifference.kind != DifferenceKind.UNKNOWN_LINE.value,
-    )
-    rows = (await session.scalars(query)).all()
-    causes = {Cause(row.cause_kind, row.cause_reference) for row in rows}
-    there = await _in_books(session, provider, causes)
-    here = await _in_ledger(session, _money_at(provider), causes)
-    met: list[UUID] = []
-    for row in rows:
-        cause = Cause(row.cause_kind, row.cause_reference)
-        if cause in there and cause in here and there[cause].amount == here[cause].amount:
-            met.append(row.id)
-    await session.execute(
-        update(ReconciliationDifference)
-        .where(ReconciliationDifference.id.in_(met))
-        .values(resolved_at=now, resolved_by="came_later")
-    )

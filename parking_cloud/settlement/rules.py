@@ -77,6 +77,19 @@ def compare(
     return found
 
 
+def undone(there: Mapping[Cause, Entry], here: Mapping[Cause, Entry]) -> set[Cause]:
+    """Refunds that went out at the provider and came back, while our ledger has neither: one that never was
+    confirmed is not booked here, so the two lines explain each other."""
+    found = set()
+    for out in there:
+        back = Cause("refund_failed", out.reference)
+        if out.kind != "refund_done" or back not in there or out in here or back in here:
+            continue
+        if there[out].amount + there[back].amount == 0:
+            found |= {out, back}
+    return found
+
+
 def _by_cause(entries: Iterable[Entry]) -> dict[Cause, int]:
     sums: dict[Cause, int] = {}
     for entry in entries:

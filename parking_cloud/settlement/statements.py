@@ -3,14 +3,13 @@ once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.tokens import Identity
@@ -18,35 +17,14 @@ from parking_cloud.kernel import audit
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.ids import new_id
-from parking_cloud.kernel.money import Fen, share_out
 from parking_cloud.kernel.problems import InvalidInput, NotFound, Problem
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
-from parking_cloud.ledger.service import Movement
-from parking_cloud.payments.figures import CAUSES, Share, shares
 from parking_cloud.payments.policies import commissions
 from parking_cloud.registry.service import facility_names, operator_names
-from parking_cloud.settlement.models import (
-    ProviderBookLine,
-    SettlementItem,
-    SettlementProgress,
-    SettlementStatement,
-)
+from parking_cloud.settlement.items import gather
+from parking_cloud.settlement.models import SettlementItem, SettlementStatement
 from parking_cloud.settlement.rules import Item, Line, Totals, statement_lines, totals
-
-_OVERLAP = timedelta(hours=1)
-"""A movement's time is when its transaction began: the last hour is read again, for those that were long."""
-_AT_ONCE = 1000
-_KINDS = {
-    "charge": "charged",
-    "payment": "paid",
-    "refund_done": "refunded",
-    "refund_failed": "refunded",
-    "refund_by_hand": "refunded",
-    "chargeback": "charged_back",
-    "chargeback_won": "charged_back",
-    "fee": "fee",
-}
 
 
 class StatementNotFound(NotFound):
@@ -79,94 +57,6 @@ class AnotherPersonNeeded(Problem):
         "zh-CN": "结算与付款不能由同一人完成。",
         "en": "Who closed a statement cannot also transfer it.",
     }
-
-
-async def gather(session: AsyncSession, now: datetime) -> int:
-    """Take over what the ledger has booked since; how many movements were looked at. Again adds nothing."""
-    await alone(session, "gather settlement items")
-    progress = await session.get(SettlementProgress, 1)
-    since = progress.booked_until - _OVERLAP if progress else datetime(2000, 1, 1, tzinfo=UTC)
-    seen, until = 0, since
-    after: UUID | None = None
-    while True:
-        found = await ledger.movements(
-            session, [*CAUSES, "fee"], booked_since=since, after=after, limit=_AT_ONCE
-        )
-        await _take_over(session, found)
-        seen += len(found)
-        until = max([until, *(movement.booked_at for movement in found)])
-        if len(found) < _AT_ONCE:
-            break
-        after = found[-1].id
-    if seen:
-        values = {"booked_until": until}
-        await session.execute(
-            insert(SettlementProgress)
-            .values(id=1, **values)
-            .on_conflict_do_update(index_elements=["id"], set_=values)
-        )
-    return seen
-
-
-async def _take_over(session: AsyncSession, movements: Sequence[Movement]) -> None:
-    rows: list[dict[str, Any]] = []
-    for kind in _KINDS:
-        of_kind = [movement for movement in movements if movement.kind == kind]
-        if not of_kind:
-            continue
-        references = [movement.reference for movement in of_kind]
-        parts = (
-            await _fee_shares(session, references)
-            if kind == "fee"
-            else await shares(session, kind, references)
-        )
-        for movement in of_kind:
-            rows += [_row(movement, share) for share in parts.get(movement.reference, []) if share.amount]
-    if rows:
-        statement = insert(SettlementItem).values(rows)
-        await session.execute(statement.on_conflict_do_nothing(index_elements=["movement_id", "charge_id"]))
-
-
-def _row(movement: Movement, share: Share) -> dict[str, Any]:
-    return {
-        "movement_id": movement.id,
-        "charge_id": share.charge_id,
-        "operator_id": share.operator_id,
-        "facility_id": share.facility_id,
-        "day": city_time(movement.at).date(),
-        "kind": _KINDS[movement.kind],
-        "method": share.method.value if share.method else "",
-        "provider": movement.reference.partition(":")[0] if movement.kind == "fee" else "",
-        "amount": share.amount,
-    }
-
-
-async def _fee_shares(session: AsyncSession, references: Iterable[str]) -> dict[str, list[Share]]:
-    """Each provider's fee, on the charges of what it was for, in proportion. A fee of nothing is the
-    platform's."""
-    keys: dict[tuple[str, str], str] = {}
-    for reference in references:
-        provider, _, id_ = reference.partition(":")
-        keys[provider, id_] = reference
-    lines = await session.scalars(
-        select(ProviderBookLine).where(
-            ProviderBookLine.id.in_([id_ for _, id_ in keys]), ProviderBookLine.cause_kind.is_not(None)
-        )
-    )
-    by_kind: dict[str, list[ProviderBookLine]] = {}
-    for line in lines:
-        if (line.provider, line.id) in keys and line.cause_kind is not None:
-            by_kind.setdefault(line.cause_kind, []).append(line)
-    found: dict[str, list[Share]] = {}
-    for kind, of_kind in by_kind.items():
-        of_cause = await shares(session, kind, {str(line.cause_reference) for line in of_kind})
-        for line in of_kind:
-            parts = sorted(of_cause[str(line.cause_reference)], key=lambda part: part.charge_id)
-            split = share_out(Fen(-line.fee), [abs(part.amount) for part in parts])
-            found[keys[line.provider, line.id]] = [
-                part._replace(amount=amount) for part, amount in zip(parts, split, strict=True)
-            ]
-    return found
 
 
 class Draft(NamedTuple):

@@ -16,6 +16,7 @@ _WHAT = {
 _RESOLVED = {
     "timing": ("跨零点，次日对平。", " On the two sides of a midnight."),
     "came_later": ("后续已对平。", " Both sides agree since."),
+    "undone": ("退款未成功，款项已退回。", " The refund did not go through: the money came back."),
     "by_hand": ("已人工说明。", " Explained by a person."),
 }
 

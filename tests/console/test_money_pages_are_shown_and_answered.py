@@ -22,8 +22,8 @@ from parking_cloud.arrears import objections
 from parking_cloud.arrears.schemas import ObjectionIn
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.provider import Method
+from parking_cloud.settlement.items import gather
 from parking_cloud.settlement.reconciling import Reconciler
-from parking_cloud.settlement.statements import gather
 from tests.arrears.parts import CHIEF, now_of, policy, unpaid
 from tests.payments.parts import KEY, minute, priced_garage
 from tests.settlement.parts import DAY, TREASURER, Town

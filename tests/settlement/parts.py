@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.clock import FixedClock
+from parking_cloud.kernel.money import Fen
 from parking_cloud.payments.charging import assess_stay, lock_charges, waive
 from parking_cloud.payments.desk import Desk
 from parking_cloud.payments.facts import charges_of_stays
-from parking_cloud.payments.provider import BookLine, Method, ProviderState
+from parking_cloud.payments.provider import (
+    BookLine,
+    Method,
+    ProviderAway,
+    ProviderRefund,
+    ProviderState,
+)
 from parking_cloud.payments.schemas import Via
 from parking_cloud.payments.service import NewPaymentOrder, record_cash, start_payment
 from tests.payments.parts import ScriptedProvider, left, minute, parked
@@ -34,6 +43,7 @@ class BookkeepingProvider(ScriptedProvider):
     def __init__(self) -> None:
         super().__init__()
         self.lines: dict[str, BookLine] = {}
+        self._loses_answers = self._refunds_wait = False
 
     def keep_books(self, at: datetime) -> None:
         """Write down what has been done since."""
@@ -51,6 +61,30 @@ class BookkeepingProvider(ScriptedProvider):
         fee = amount * 2 // 100 if kind == "payment" else 0
         line: Any = BookLine(id=id_, kind=kind, amount=amount, fee=fee, at=at, **of)  # type: ignore[arg-type]
         self.lines.setdefault(id_, line)
+
+    def after(self) -> None:
+        if self._loses_answers:
+            raise ProviderAway("scripted")
+
+    @contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        """What it is asked is done, and nobody hears of it."""
+        self._loses_answers = True
+        yield
+        self._loses_answers = False
+
+    async def refund(self, *, payment_id: str, amount: Fen, key: str) -> ProviderRefund:
+        refund = await super().refund(payment_id=payment_id, amount=amount, key=key)
+        if self._refunds_wait:
+            refund = msgspec.structs.replace(refund, state=ProviderState.PENDING)
+            self.refunds[refund.id] = refund
+        return refund
+
+    @contextmanager
+    def keeping_refunds_pending(self) -> Iterator[None]:
+        self._refunds_wait = True
+        yield
+        self._refunds_wait = False
 
     async def books(self, since: datetime, until: datetime) -> AsyncIterator[BookLine]:
         self.before()
