@@ -7,6 +7,7 @@ there has acknowledged stays visible here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,10 @@ from parking_cloud.kernel.db import alone
 from parking_cloud.registry.service import facility_labels
 from parking_cloud.stays.models import OperatorHook, StayCorrection
 from parking_cloud.stays.schemas import StayState
-from sensor_gateway.sealing import PlateVault
+from sensor_gateway.sealing import PlateVault, VaultError
+
+PLATED = ("plate", "all")
+"""The kinds of corrections that tell a plate."""
 
 
 class RecordName(msgspec.Struct, frozen=True):
@@ -48,7 +52,7 @@ class CorrectionOut(msgspec.Struct, frozen=True, kw_only=True):
     entered_at: datetime | None
     exited_at: datetime | None
     plate: str | None
-    """As it was read again, where the plate was corrected; it is the operator's own vehicle's."""
+    """As it was read again, where the plate was corrected; null where it cannot be opened."""
     reason: str
     made_at: datetime
     acknowledged_at: datetime | None
@@ -150,7 +154,7 @@ async def written_out(
     events = {event for row in rows for event in (row.entry_event_id, row.exit_event_id) if event}
     named = await readings(session, events) if events else {}
     places = await facility_labels(session, {row.facility_id for row in rows}) if rows else {}
-    plates = await _plates(session, vault, [row.stay_id for row in rows if row.kind in ("plate", "all")])
+    plates = await _plates(session, vault, [row.stay_id for row in rows if row.kind in PLATED])
     return [
         CorrectionOut(
             id=f"correction-{row.seq}",
@@ -163,7 +167,7 @@ async def written_out(
             exit=_name(named.get(row.exit_event_id)),
             entered_at=row.entered_at,
             exited_at=row.exited_at,
-            plate=plates.get(row.stay_id) if row.kind in ("plate", "all") else None,
+            plate=plates.get(row.stay_id) if row.kind in PLATED else None,
             reason=row.reason,
             made_at=row.made_at,
             acknowledged_at=row.acknowledged_at,
@@ -180,7 +184,12 @@ async def _plates(session: AsyncSession, vault: PlateVault | None, stays: Sequen
         text("select id, plate_sealed from stay where id = any(:ids) and plate_sealed is not null"),
         {"ids": list(stays)},
     )
-    return {row.id: vault.open(bytes(row.plate_sealed)).reveal() for row in rows}
+    found = {}
+    for row in rows:
+        # One that was sealed under a lost key keeps nobody from the others.
+        with suppress(VaultError):
+            found[row.id] = vault.open(bytes(row.plate_sealed)).reveal()
+    return found
 
 
 def _name(reading: Reading | None) -> RecordName | None:

@@ -24,7 +24,7 @@ from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.models import Stay, StayVersion
 from parking_cloud.stays.plausible import Cause, Policy, cause_of, judge
 from parking_cloud.stays.readings import reconsider, too_unsure, waiting
-from parking_cloud.stays.rules import stay_id, visits
+from parking_cloud.stays.rules import VOID_ENDS, stay_id, visits
 from parking_cloud.stays.schemas import Opened, StayState
 from parking_cloud.stays.visit import Visit
 from parking_cloud.tariffs.rules import vehicle_class_of
@@ -204,8 +204,15 @@ def _row(visit: Visit, plate: bytes | None, known: facts.Known, vault: PlateVaul
         "derived_entered_at": visit.derived[0] if visit.derived else visit.entered_at,
         "derived_exited_at": visit.derived[1] if visit.derived else visit.exited_at,
         "facts_from": min([*times, visit.entered_at]),
-        "facts_until": None if visit.exited_at is None else max(times),
+        "facts_until": _facts_until(visit, max(times)),
     }
+
+
+def _facts_until(visit: Visit, last: datetime) -> datetime | None:
+    """Until when what comes may change it; None: as long as it goes on."""
+    if visit.exited_at is not None:
+        return last
+    return max(last, visit.decision.decided_at + VOID_ENDS) if visit.decision and visit.void else None
 
 
 def _class_of(said: facts.Plate | None, color: str | None, vault: PlateVault | None) -> VehicleClass:
@@ -219,7 +226,9 @@ def _class_of(said: facts.Plate | None, color: str | None, vault: PlateVault | N
 def _gone(row: Row) -> Row:
     """A stay that nothing speaks for any more: its records are void, or of another vehicle or stay."""
     gone = {name: row[name] for name in ("id", *_TOLD, *_QUIET)}
-    return gone | {"state": StayState.VOID.value, "entry_event_id": None, "exit_event_id": None}
+    over = row["facts_until"] or row["facts_from"]
+    unproved = {"state": StayState.VOID.value, "entry_event_id": None, "exit_event_id": None}
+    return gone | unproved | {"facts_until": over}
 
 
 async def _write(

@@ -102,7 +102,7 @@ class Stay(Base):
     """By the records of this place alone, before other places and people had their say."""
     facts_from: Mapped[datetime]
     facts_until: Mapped[datetime | None]
-    """From when to when what it rests on lies; null: it goes on. What is outside cannot change it."""
+    """From when to when what it rests on may lie; null: it goes on. What is outside cannot change it."""
     charging_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     """How long of it an electric car was charging."""
     situations: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.kernel.db import transaction
-from parking_cloud.stays.corrections import CorrectionOut, written_out
+from parking_cloud.stays.corrections import PLATED, CorrectionOut, written_out
 from sensor_gateway.sealing import PlateVault
 
 RETRIES_S = (10, 20, 30, 40, 50, 80, 120, 160, 200, 300)
@@ -97,7 +97,9 @@ async def _claim(session: AsyncSession, key: str, vault: PlateVault | None, now:
 
 
 async def _post(client: httpx.AsyncClient, due: _Due, now: datetime) -> str:
-    """Push one; what went wrong, or nothing."""
+    """Push one; what went wrong, or nothing. Without its plate a plate's correction would tell nothing."""
+    if due.correction.plate is None and due.correction.kind in PLATED:
+        return "the plate cannot be opened"
     body = msgspec.json.encode({"type": "stay.corrected", "timestamp": now, "data": due.correction})
     headers = signed_headers(due.secret, due.correction.id, now, body)
     try:

@@ -32,6 +32,10 @@ SUPERSEDED = timedelta(hours=12)
 """So long after a visit was thought to have ended its gate may still tell when it really did."""
 
 
+VOID_ENDS = timedelta(days=3)
+"""So long after an open visit was voided what comes may still be its own; then the place starts afresh."""
+
+
 _ORDER = {FactKind.SWAP: 0, FactKind.END: 1, FactKind.EXIT: 2, FactKind.ENTRY: 3, FactKind.START: 4}
 """Of the same moment: what ends comes before what begins."""
 
@@ -43,7 +47,8 @@ def visits(facts: Iterable[Fact], decisions: Mapping[UUID, Decision]) -> list[Vi
         by_place.setdefault(fact.facility_id, {})[fact.id] = fact
     found: list[Visit] = []
     for place in by_place.values():
-        found += _at_one_place(sorted(place.values(), key=lambda f: (f.at, _ORDER[f.kind], f.id)))
+        in_order = sorted(place.values(), key=lambda f: (f.at, _ORDER[f.kind], f.id))
+        found += _at_one_place(in_order, decisions)
     decided = [_decided(visit, decisions.get(visit.id)) for visit in found]
     return _one_place_at_a_time(sorted(decided, key=_began))
 
@@ -52,11 +57,13 @@ def _began(visit: Visit) -> tuple[datetime, UUID]:
     return visit.entered_at, visit.id
 
 
-def _at_one_place(facts: Sequence[Fact]) -> list[Visit]:
+def _at_one_place(facts: Sequence[Fact], decisions: Mapping[UUID, Decision]) -> list[Visit]:
     """The visits at one place; `facts` in order."""
     found: list[Visit] = []
     for fact in facts:
         last = found[-1] if found else None
+        if last and last.exited_at is None and _given_up(decisions.get(last.id), fact.at):
+            last = None
         if fact.kind is FactKind.EXIT:
             _exit(found, last, fact)
         elif last is None or last.exited_at is not None:
@@ -76,6 +83,12 @@ def _at_one_place(facts: Sequence[Fact]) -> list[Visit]:
         else:
             found[-1] = _end(last, fact)
     return found
+
+
+def _given_up(decision: Decision | None, at: datetime) -> bool:
+    if decision is None or decision.action is not Action.VOID:
+        return False
+    return at > decision.decided_at + VOID_ENDS
 
 
 def _opened(fact: Fact) -> Visit:

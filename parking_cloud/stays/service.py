@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from parking_cloud.registry.service import facility_labels
 from parking_cloud.stays.models import Stay
 from parking_cloud.stays.schemas import Situation, StayFacts, StayState
 from parking_cloud.tariffs.schemas import VehicleClass
-from sensor_gateway.sealing import PlateVault
+from sensor_gateway.sealing import PlateVault, VaultError
 
 
 async def stay_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, StayFacts]:
@@ -69,8 +70,10 @@ async def _facts(session: AsyncSession, rows: Sequence[Stay]) -> list[StayFacts]
 
 
 async def masked_plates(session: AsyncSession, ids: Collection[UUID], vault: PlateVault) -> dict[UUID, str]:
-    """The plates of these stays, masked, for those who were in them; without one they are left out."""
+    """The plates of these stays, masked, for those who were in them; what cannot be read is left out."""
     query = select(Stay.id, Stay.plate_sealed).where(Stay.id.in_(ids), Stay.plate_sealed.is_not(None))
-    return {
-        id_: vault.open(sealed).masked() for id_, sealed in await session.execute(query) if sealed is not None
-    }
+    found = {}
+    for id_, sealed in await session.execute(query):
+        with suppress(VaultError):
+            found[id_] = vault.open(sealed or b"").masked()
+    return found
