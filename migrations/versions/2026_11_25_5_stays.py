@@ -67,6 +67,10 @@ UP: list[str] = [
     )
     """,
     "CREATE INDEX ix_stay_facility_id ON stay (facility_id, entered_at)",
+    """
+    CREATE INDEX ix_stay_exit_alone ON stay (facility_id, exited_at) WHERE opened_by = 'exit' and state =
+        'review'
+    """,
     "CREATE INDEX ix_stay_facts ON stay (plate_hash, facts_until)",
     "CREATE INDEX ix_stay_open ON stay (facility_id, plate_hash) WHERE state = 'open'",
     "CREATE INDEX ix_stay_plate_hash ON stay (plate_hash, entered_at)",

@@ -119,7 +119,7 @@ async def _standing(
     """The rows as they stand: of these plates and times, and whatever has one of these ids."""
     rows = await session.execute(
         text(
-            "select * from stay where id = any(:ids) or id in (select s.id from"
+            "select * from stay where id in (select unnest(cast(:ids as uuid[])) union select s.id from"
             " unnest(cast(:plates as bytea[]), cast(:times as timestamptz[])) as n(plate_hash, since)"
             " join stay s on s.plate_hash = n.plate_hash and s.facts_from >= n.since)"
         ),

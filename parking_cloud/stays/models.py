@@ -76,6 +76,12 @@ class Stay(Base):
         Index("ix_stay_facility_id", "facility_id", "entered_at"),
         Index("ix_stay_open", "facility_id", "plate_hash", postgresql_where="state = 'open'"),
         Index("ix_stay_review", "facility_id", "id", postgresql_where="state = 'review'"),
+        Index(
+            "ix_stay_exit_alone",
+            "facility_id",
+            "exited_at",
+            postgresql_where="opened_by = 'exit' and state = 'review'",
+        ),
         Index("ix_stay_space_id", "space_id", postgresql_where="state = 'open' and space_id is not null"),
     )
 

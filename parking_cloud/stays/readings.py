@@ -8,6 +8,7 @@ comparison only, and only those of the same place and time.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from parking_cloud.stays.events import PLATES_TOUCHED, SECOND_READING
 from parking_cloud.stays.likeness import alike, same_color
 from parking_cloud.stays.plausible import Policy
 from sensor_gateway.sealing import PlateVault, VaultError
+
+_LONGEST_H = Policy().longest / timedelta(hours=1)
 
 
 class Doubt(NamedTuple):
@@ -56,16 +59,20 @@ async def waiting(session: AsyncSession, stays: Collection[UUID], events: Collec
     return asked
 
 
-# Exits without an entry, and what was there of the same place at that time: by which of the two has changed.
-_MEET = text(
+# Exits without an entry, and what was there of the same place at that time, for no longer than is plausible.
+# Asked from either side, whichever of the two has changed: both at once would read the whole table.
+_MEETING = (
     "select e.exit_event_id, e.plate_sealed as exit_sealed, e.plate_color as exit_color, s.id,"
-    " s.entry_event_id, s.plate_sealed, s.plate_color"
-    " from stay e join stay s on s.facility_id = e.facility_id"
-    " and s.entered_at < e.exited_at and coalesce(s.not_after, s.exited_at, 'infinity') >= e.exited_at"
+    " s.entry_event_id, s.plate_sealed, s.plate_color from stay e"
+    " left join stay_policy p on p.facility_id = e.facility_id"
+    " left join stay_policy c on c.facility_id is null"
+    " join stay s on s.facility_id = e.facility_id and s.entered_at < e.exited_at and s.entered_at >="
+    " e.exited_at - coalesce(p.max_hours, c.max_hours, :hours) * interval '1 hour'"
+    " and coalesce(s.not_after, s.exited_at, 'infinity') >= e.exited_at"
     " and s.state <> 'void' and s.opened_by <> 'exit' and s.plate_hash <> e.plate_hash"
-    " where e.opened_by = 'exit' and e.state = 'review' and e.plate_hash is not null"
-    " and (e.id = any(:ids) or s.id = any(:ids))"
+    " where e.opened_by = 'exit' and e.state = 'review' and e.plate_hash is not null and "
 )
+_MEET = text(f"{_MEETING} e.id = any(:ids) union {_MEETING} s.id = any(:ids)")
 
 
 async def reconsider(
@@ -110,7 +117,7 @@ async def _suspects(session: AsyncSession, changed: Mapping[UUID, Mapping[str, A
 
 async def _likely(session: AsyncSession, vault: PlateVault, stays: Collection[UUID]) -> set[Doubt]:
     found: set[Doubt] = set()
-    for row in await session.execute(_MEET, {"ids": list(stays)}):
+    for row in await session.execute(_MEET, {"ids": list(stays), "hours": _LONGEST_H}):
         one, other = _opened(vault, row.exit_sealed), _opened(vault, row.plate_sealed)
         if one and other and same_color(row.exit_color, row.plate_color) and alike(one, other):
             found |= {Doubt(event, row.id) for event in (row.exit_event_id, row.entry_event_id) if event}
