@@ -21,6 +21,20 @@ UP: list[str] = [
             REFERENCES facility (id)
     """,
     """
+    CREATE TABLE facility_commission (
+        facility_id UUID NOT NULL,
+        since timestamptz NOT NULL,
+        bp INTEGER NOT NULL,
+        CONSTRAINT pk_facility_commission PRIMARY KEY (facility_id, since),
+        CONSTRAINT ck_facility_commission_bp CHECK (bp between 0 and 10000),
+        CONSTRAINT fk_facility_commission_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
+    )
+    """,
+    """
+    INSERT INTO facility_commission (facility_id, since, bp)
+    SELECT facility_id, '2000-01-01', commission_bp FROM facility_payment_policy
+    """,
+    """
     CREATE TABLE arrears_policy (
         id UUID NOT NULL,
         effective_from DATE NOT NULL,
@@ -330,6 +344,7 @@ UP: list[str] = [
 ]
 
 DOWN: list[str] = [
+    "DROP TABLE facility_commission",
     "ALTER TABLE payment DROP COLUMN scanned_facility_id",
     "UPDATE user_account SET operator_id = NULL WHERE role = 'integration'",
     """

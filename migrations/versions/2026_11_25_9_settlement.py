@@ -156,6 +156,7 @@ UP: list[str] = [
         method TEXT DEFAULT '' NOT NULL,
         provider TEXT DEFAULT '' NOT NULL,
         amount BIGINT NOT NULL,
+        commission_bp INTEGER NOT NULL,
         statement_id UUID,
         CONSTRAINT pk_settlement_item PRIMARY KEY (movement_id, charge_id),
         CONSTRAINT ck_settlement_item_kind CHECK (kind in ('charged', 'paid', 'refunded',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,6 +24,8 @@ class Share(NamedTuple):
     method: Method | None
     """None: of no payment."""
     amount: int
+    paid_at: datetime | None
+    """When the payment succeeded, also where part of it has gone back."""
 
 
 CAUSES = (
@@ -37,7 +40,7 @@ CAUSES = (
 """The kinds of movement that payments book and that bear on what an operator is owed."""
 
 _CHARGES = text(
-    "select n.ref, c.id, c.operator_id, c.facility_id, null, a.amount - coalesce(b.amount, 0)"
+    "select n.ref, c.id, c.operator_id, c.facility_id, null, a.amount - coalesce(b.amount, 0), null"
     " from unnest(cast(:refs as text[])) as n(ref)"
     " join charge_assessment a on a.charge_id = cast(split_part(n.ref, ':', 1) as uuid)"
     " and a.number = cast(split_part(n.ref, ':', 2) as integer)"
@@ -45,12 +48,14 @@ _CHARGES = text(
     " join charge c on c.id = a.charge_id"
 )
 _PAYMENTS = text(
-    "select cast(p.id as text), c.id, c.operator_id, c.facility_id, p.method, t.amount"
+    "select cast(p.id as text), c.id, c.operator_id, c.facility_id, p.method, t.amount,"
+    " p.succeeded_at"
     " from payment p join payment_part t on t.payment_id = p.id join charge c on c.id = t.charge_id"
     " where p.id = any(cast(:refs as uuid[]))"
 )
 _REFUNDS = text(
-    "select cast(r.id as text), c.id, c.operator_id, c.facility_id, p.method, r.amount"
+    "select cast(r.id as text), c.id, c.operator_id, c.facility_id, p.method, r.amount,"
+    " p.succeeded_at"
     " from refund r join payment p on p.id = r.payment_id join charge c on c.id = r.charge_id"
     " where r.id = any(cast(:refs as uuid[]))"
 )
@@ -77,9 +82,10 @@ async def _read(
 ) -> dict[str, list[Share]]:
     found: dict[str, list[Share]] = {}
     rows = await session.execute(query, {"refs": list(references)})  # type: ignore[call-overload]
-    for reference, charge, operator, facility, paid_by, amount in rows:
+    for reference, charge, operator, facility, paid_by, amount, paid_at in rows:
         by = method or (Method(paid_by) if paid_by else None)
-        found.setdefault(reference, []).append(Share(charge, operator, facility, by, sign * amount))
+        share = Share(charge, operator, facility, by, sign * amount, paid_at)
+        found.setdefault(reference, []).append(share)
     return found
 
 

@@ -247,8 +247,20 @@ class FacilityPaymentPolicy(Base):
     let_out_when_away: Mapped[bool]
     """What the gate does while it cannot ask: let out and bill later, or fetch an attendant."""
     commission_bp: Mapped[int] = mapped_column(default=0, server_default="0")
-    """The platform's share of what is charged, in hundredths of a percent."""
+    """The platform's share of what is paid, in hundredths of a percent: the present one."""
     changed_at: Mapped[datetime]
+
+
+class FacilityCommission(Base):
+    """The platform's share at a facility from a moment on: what was paid before keeps the one of its time."""
+
+    __tablename__ = "facility_commission"
+    __table_args__ = (CheckConstraint("bp between 0 and 10000", name="bp"),)
+
+    facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), primary_key=True)
+    since: Mapped[datetime] = mapped_column(primary_key=True)
+    bp: Mapped[int]
+    """Hundredths of a percent."""
 
 
 class ExitRulesTold(Base):

@@ -5,12 +5,13 @@ What a gate may do by itself while it cannot ask us is what it was told before, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +19,7 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.problems import NotAllowed, NotFound
-from parking_cloud.payments.models import ExitRulesTold, FacilityPaymentPolicy
+from parking_cloud.payments.models import ExitRulesTold, FacilityCommission, FacilityPaymentPolicy
 from parking_cloud.registry.service import FacilityLabel, facility_label
 from parking_cloud.tariffs.problems import NoTariff
 from parking_cloud.tariffs.schemas import VehicleClass
@@ -79,12 +80,19 @@ async def policy_of(session: AsyncSession, facility_id: UUID) -> Policy:
     return DEFAULT if row is None else _as_policy(row)
 
 
-async def commissions(session: AsyncSession) -> dict[UUID, int]:
-    """The platform's share by facility, in hundredths of a percent; none where a facility is not named."""
+async def commissions(
+    session: AsyncSession, wanted: Collection[tuple[UUID, datetime]]
+) -> dict[tuple[UUID, datetime], int]:
+    """The platform's share at these facilities and moments, in hundredths of a percent; none is left out."""
     rows = await session.execute(
-        select(FacilityPaymentPolicy.facility_id, FacilityPaymentPolicy.commission_bp)
+        text(
+            "select w.facility_id, w.at, coalesce((select c.bp from facility_commission c"
+            "  where c.facility_id = w.facility_id and c.since <= w.at order by c.since desc limit 1), 0)"
+            " from unnest(cast(:facilities as uuid[]), cast(:moments as timestamptz[])) as w(facility_id, at)"
+        ),
+        {"facilities": [facility for facility, _ in wanted], "moments": [at for _, at in wanted]},
     )
-    return {row.facility_id: row.commission_bp for row in rows}
+    return {(facility, at): bp for facility, at, bp in rows}
 
 
 async def set_policy(
@@ -95,6 +103,13 @@ async def set_policy(
     before = await policy_of(session, place.id)
     if who.role is not Role.CITY_ADMINISTRATOR and policy.commission_bp != before.commission_bp:
         raise NotAllowed()
+    if policy.commission_bp != before.commission_bp:
+        share = insert(FacilityCommission).values(facility_id=place.id, since=now, bp=policy.commission_bp)
+        await session.execute(
+            share.on_conflict_do_update(
+                index_elements=["facility_id", "since"], set_={"bp": policy.commission_bp}
+            )
+        )
     values = msgspec.structs.asdict(policy) | {"changed_at": now}
     row = insert(FacilityPaymentPolicy).values(facility_id=place.id, version=1, **values)
     await session.execute(

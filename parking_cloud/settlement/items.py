@@ -17,6 +17,7 @@ from parking_cloud.kernel.money import Fen, share_out
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.service import Movement
 from parking_cloud.payments.figures import CAUSES, Share, shares
+from parking_cloud.payments.policies import commissions
 from parking_cloud.settlement.models import ProviderBookLine, SettlementItem, SettlementProgress
 
 _OVERLAP = timedelta(hours=1)
@@ -79,14 +80,23 @@ async def _take_over(session: AsyncSession, movements: Sequence[Movement]) -> No
             if kind == "fee"
             else await shares(session, kind, references)
         )
-        for movement in of_kind:
-            rows += [_row(movement, share) for share in parts.get(movement.reference, []) if share.amount]
+        shared = [
+            (movement, share)
+            for movement in of_kind
+            for share in parts.get(movement.reference, [])
+            if share.amount
+        ]
+        bp = await commissions(session, {(s.facility_id, s.paid_at) for _, s in shared if s.paid_at})
+        rows += [
+            _row(movement, share, bp[share.facility_id, share.paid_at] if share.paid_at else 0)
+            for movement, share in shared
+        ]
     if rows:
         statement = insert(SettlementItem).values(rows)
         await session.execute(statement.on_conflict_do_nothing(index_elements=["movement_id", "charge_id"]))
 
 
-def _row(movement: Movement, share: Share) -> dict[str, Any]:
+def _row(movement: Movement, share: Share, commission_bp: int) -> dict[str, Any]:
     return {
         "movement_id": movement.id,
         "charge_id": share.charge_id,
@@ -97,6 +107,7 @@ def _row(movement: Movement, share: Share) -> dict[str, Any]:
         "method": share.method.value if share.method else "",
         "provider": movement.reference.partition(":")[0] if movement.kind == "fee" else "",
         "amount": share.amount,
+        "commission_bp": commission_bp,
     }
 
 

@@ -143,6 +143,8 @@ class SettlementItem(Base):
     provider: Mapped[str] = mapped_column(default="", server_default="")
     """Of a fee: who kept it."""
     amount: Mapped[int] = mapped_column(BigInteger)
+    commission_bp: Mapped[int]
+    """The platform's share at the time of the payment, also of what went back of it."""
     statement_id: Mapped[UUID | None] = mapped_column(ForeignKey("settlement_statement.id"))
 
 

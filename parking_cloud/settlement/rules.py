@@ -126,6 +126,8 @@ class Item(NamedTuple):
     method: str
     amount: int
     """Fen, above zero in the operator's favour (a charge that was lowered is below zero)."""
+    commission_bp: int = 0
+    """The platform's share of it, in 1/10,000."""
 
 
 class Line(NamedTuple):
@@ -154,17 +156,26 @@ class Line(NamedTuple):
         return self.electronic + self.refunded + self.charged_back + self.fees + self.commission
 
 
+_SHARED = ("paid", "refunded", "charged_back")
+"""Kinds of items of which the platform has its share."""
 _PAID = {"card": 0, "alipay": 1, "wechat_pay": 2}
 
 
-def statement_lines(items: Iterable[Item], commission_bp: Mapping[str, int]) -> list[Line]:
-    """The lines of a statement, by facility and day. `commission_bp`: by facility, in 1/10,000 of what
-    drivers paid there, less what went back; a facility that is not in it has none."""
+def statement_lines(items: Iterable[Item]) -> list[Line]:
+    """The lines of a statement, by facility and day. The platform has its share of what drivers paid there,
+    less what went back; where it changed, each payment has its own."""
     sums: dict[tuple[str, date], list[int]] = {}
+    bases: dict[tuple[str, date], dict[int, int]] = {}
     for item in items:
-        row = sums.setdefault((item.facility, item.day), [0] * 8)
-        row[_column(item)] += item.amount
-    return [_line(facility, day, row, commission_bp) for (facility, day), row in sorted(sums.items())]
+        of = item.facility, item.day
+        sums.setdefault(of, [0] * 8)[_column(item)] += item.amount
+        base = bases.setdefault(of, {})
+        if item.kind in _SHARED:
+            base[item.commission_bp] = base.get(item.commission_bp, 0) + item.amount
+    return [
+        _line(facility, day, row, sum(commission(base, bp) for bp, base in bases[facility, day].items()))
+        for (facility, day), row in sorted(sums.items())
+    ]
 
 
 def _column(item: Item) -> int:
@@ -185,9 +196,8 @@ def _column(item: Item) -> int:
     raise ValueError(f"no column for {item.kind}")
 
 
-def _line(facility: str, day: date, row: list[int], commission_bp: Mapping[str, int]) -> Line:
+def _line(facility: str, day: date, row: list[int], share: int) -> Line:
     charged, card, alipay, wechat, cash, refunded, charged_back, fees = row
-    base = card + alipay + wechat + cash + refunded + charged_back
     return Line(
         facility=facility,
         day=day,
@@ -199,7 +209,7 @@ def _line(facility: str, day: date, row: list[int], commission_bp: Mapping[str, 
         refunded=refunded,
         charged_back=charged_back,
         fees=fees,
-        commission=-commission(base, commission_bp.get(facility, 0)),
+        commission=-share,
     )
 
 

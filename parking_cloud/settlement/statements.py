@@ -20,7 +20,6 @@ from parking_cloud.kernel.ids import new_id
 from parking_cloud.kernel.problems import InvalidInput, NotFound, Problem
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
-from parking_cloud.payments.policies import commissions
 from parking_cloud.registry.service import facility_names, operator_names
 from parking_cloud.settlement.items import gather
 from parking_cloud.settlement.models import SettlementItem, SettlementStatement
@@ -81,13 +80,18 @@ async def draft(session: AsyncSession, operator_id: UUID, until: date) -> Draft:
             SettlementItem.kind,
             SettlementItem.method,
             func.sum(SettlementItem.amount),
+            SettlementItem.commission_bp,
         )
         .where(*open_)
-        .group_by(SettlementItem.facility_id, SettlementItem.day, SettlementItem.kind, SettlementItem.method)
+        .group_by(
+            SettlementItem.facility_id,
+            SettlementItem.day,
+            SettlementItem.kind,
+            SettlementItem.method,
+            SettlementItem.commission_bp,
+        )
     )
-    items = [Item(str(row[0]), row[1], row[2], row[3], int(row[4])) for row in rows]
-    bp = await commissions(session)
-    lines = statement_lines(items, {str(facility): share for facility, share in bp.items()})
+    lines = statement_lines(Item(str(row[0]), row[1], row[2], row[3], int(row[4]), row[5]) for row in rows)
     fees = await session.execute(
         select(SettlementItem.provider, func.sum(SettlementItem.amount))
         .where(*open_, SettlementItem.kind == "fee")

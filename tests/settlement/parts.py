@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
@@ -19,6 +18,7 @@ from parking_cloud.kernel.money import Fen
 from parking_cloud.payments.charging import assess_stay, lock_charges, waive
 from parking_cloud.payments.desk import Desk
 from parking_cloud.payments.facts import charges_of_stays
+from parking_cloud.payments.policies import Policy, set_policy
 from parking_cloud.payments.provider import (
     BookLine,
     Method,
@@ -142,14 +142,7 @@ class Town:
         while await desk.turn():
             pass
 
-    async def commission(self, bp: int) -> None:
+    async def commission(self, bp: int, since: datetime) -> None:
         async with self.sessions() as session:
-            await session.execute(
-                text(
-                    "insert into facility_payment_policy (facility_id, version, pay_later, pay_later_limit,"
-                    " let_out_when_away, commission_bp, changed_at)"
-                    " values (:facility, 1, false, 0, true, :bp, now())"
-                ),
-                {"facility": self.garage, "bp": bp},
-            )
+            await set_policy(session, CHIEF, str(self.garage), Policy(commission_bp=bp), since)
             await session.commit()

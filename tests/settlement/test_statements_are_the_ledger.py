@@ -49,18 +49,21 @@ items = st.lists(
         st.sampled_from(["charged", "paid", "refunded", "charged_back", "fee"]),
         st.sampled_from(["card", "alipay", "wechat_pay", "cash"]),
         st.integers(-50_000, 50_000),
+        st.sampled_from([0, 250, 500]),
     ),
     max_size=30,
 )
 
 
-@given(items, st.integers(0, 10_000), st.integers(-10_000, 0))
-def test_nothing_is_lost_between_items_and_payout(of: list[Item], bp: int, carried: int) -> None:
-    lines = statement_lines(of, {"garage": bp})
+@given(items, st.integers(-10_000, 0))
+def test_nothing_is_lost_between_items_and_payout(of: list[Item], carried: int) -> None:
+    lines = statement_lines(of)
     by_column = sum(line.charged + line.electronic + line.cash for line in lines)
     by_column += sum(line.refunded + line.charged_back + line.fees for line in lines)
     assert by_column == sum(item.amount for item in of)
-    assert all(line.commission == 0 for line in lines if line.facility == "street")
+    exact = sum(i.amount * i.commission_bp for i in of if i.kind in ("paid", "refunded", "charged_back"))
+    commission_taken = -sum(line.commission for line in lines)
+    assert exact - 10_000 * 2 * len(lines) <= commission_taken * 10_000 <= exact
     found = totals(lines, carried)
     assert found.payout + found.carried_out == sum(line.net for line in lines) + carried
     assert found.payout >= 0 >= found.carried_out
@@ -87,7 +90,7 @@ class TestOverRealTables:
     async def town(self, session: AsyncSession, sessions: Sessions) -> Town:
         """Stays of this noon: paid by card, by Alipay (and partly paid back), in cash, and not at all."""
         town = Town(sessions, await priced_garage(session))
-        await town.commission(500)
+        await town.commission(500, minute(-10_000))
         card, alipay, cash, _ = [await town.stay(hours) for hours in (2, 3, 4, 5)]
         await town.pay(card, Method.CARD, minute(0))
         await town.pay(alipay, Method.ALIPAY, minute(5))
@@ -197,6 +200,24 @@ class TestOverRealTables:
         async with transaction(town.sessions) as session:
             paid_out = await self.balance(session, AccountKind.PAYOUT)
             assert -paid_out == first.payout + three.payout
+
+    async def test_each_payment_keeps_the_share_of_its_time_and_gives_it_back_with_the_money(
+        self, town: Town
+    ) -> None:
+        """The town has paid at 5 %; what is paid from now on is at 10 %."""
+        await town.commission(1_000, minute(16))
+        charge = await town.stay(2)
+        await town.pay(charge, Method.CARD, minute(20))
+        closed = await self.close(town)
+        assert closed.commission == -(4_300 * 500 + 1_200 * 1_000) // 10_000
+        dispute = town.provider.bank_takes_back("pi_0")  # of 1,200 at 5 %
+        async with transaction(town.sessions) as session:
+            said = await town.provider.look_at_dispute(dispute)
+            assert await dispute_seen(session, "stripe", said, minute(25 * 60))
+        await town.lower(charge, 200, minute(25 * 60))  # 1,000 of them at 10 %
+        two = await self.close(town, NEXT + timedelta(days=1), EVENING + timedelta(days=1))
+        assert (two.charged_back, two.refunded) == (-1_200, -1_000)
+        assert two.commission == 1_200 * 500 // 10_000 + 1_000 * 1_000 // 10_000
 
     async def test_who_closes_does_not_transfer(self, town: Town) -> None:
         closed = await self.close(town)
