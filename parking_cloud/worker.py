@@ -274,7 +274,7 @@ class Worker:
                 await asyncio.sleep(_PUSH_S)
 
     async def _push_due(self, client: httpx.AsyncClient) -> None:
-        await push_due(self._sessions, client, self._settings.secret_key, self._vault, datetime.now(UTC))
+        await push_due(self._sessions, client, self._settings, self._vault, datetime.now(UTC))
 
     async def _carry_out_payments(self) -> None:
         """Do at the payment providers what was decided here, and what follows from what they say."""

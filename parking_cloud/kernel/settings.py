@@ -62,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     invoice_url: str = ""
     """The invoice service's adapter; empty: requests wait."""
     invoice_key: str = ""
+    hooks_inside: bool = False
+    """Corrections may be pushed to private addresses: operators' systems are in the city's own network."""
     timezone: str = "Asia/Shanghai"
 
     @property

@@ -20,6 +20,7 @@ from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays import corrections
 from parking_cloud.stays.corrections import CorrectionPage
+from parking_cloud.stays.hook_address import HookRefused, allowed_by, check_address
 from parking_cloud.stays.push import secret_of, shown_secret
 from sensor_gateway.sealing import PlateVault
 
@@ -87,6 +88,10 @@ class CorrectionController(Controller):
         data: HookIn,
     ) -> HookOut:
         """Where an operator's corrections are pushed; an administrator has seen that it is theirs."""
+        try:
+            check_address(data.url, allowed_by(settings))
+        except HookRefused as refusal:
+            raise InvalidInput(errors=[{"field": "url", "reason": str(refusal)}]) from refusal
         generation = await corrections.set_hook(session, operator_id, data.url, clock.now())
         await audit.record(
             session,

@@ -20,7 +20,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.kernel.db import transaction
+from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays.corrections import PLATED, CorrectionOut, written_out
+from parking_cloud.stays.hook_address import Allowed, HookRefused, allowed_by, pinned
 from sensor_gateway.sealing import PlateVault
 
 RETRIES_S = (10, 20, 30, 40, 50, 80, 120, 160, 200, 300)
@@ -60,14 +62,15 @@ def signed_headers(secret: bytes, message_id: str, at: datetime, body: bytes) ->
 async def push_due(
     sessions: async_sessionmaker[AsyncSession],
     client: httpx.AsyncClient,
-    key: str,
+    settings: Settings,
     vault: PlateVault | None,
     now: datetime,
 ) -> int:
     """Push what is due; the number tried."""
     async with transaction(sessions) as session:
-        due = await _claim(session, key, vault, now)
-    answers = await asyncio.gather(*(_post(client, one, now) for one in due))
+        due = await _claim(session, settings.secret_key, vault, now)
+    allowed = allowed_by(settings)
+    answers = await asyncio.gather(*(_post(client, allowed, one, now) for one in due))
     if due:
         async with transaction(sessions) as session:
             for one, failure in zip(due, answers, strict=True):
@@ -96,15 +99,25 @@ async def _claim(session: AsyncSession, key: str, vault: PlateVault | None, now:
     ]
 
 
-async def _post(client: httpx.AsyncClient, due: _Due, now: datetime) -> str:
+async def _post(client: httpx.AsyncClient, allowed: Allowed, due: _Due, now: datetime) -> str:
     """Push one; what went wrong, or nothing. Without its plate a plate's correction would tell nothing."""
     if due.correction.plate is None and due.correction.kind in PLATED:
         return "the plate cannot be opened"
     body = msgspec.json.encode({"type": "stay.corrected", "timestamp": now, "data": due.correction})
     headers = signed_headers(due.secret, due.correction.id, now, body)
     try:
-        answer = await client.post(due.url, content=body, headers=headers, timeout=TIMEOUT_S)
-    except httpx.HTTPError as error:
+        async with asyncio.timeout(2 * TIMEOUT_S):
+            to = await pinned(due.url, allowed)
+            answer = await client.post(
+                to.url,
+                content=body,
+                headers={**headers, "Host": to.host},
+                extensions=to.extensions,
+                timeout=TIMEOUT_S,
+            )
+    except HookRefused as refusal:
+        return str(refusal)
+    except (httpx.HTTPError, TimeoutError) as error:
         return type(error).__name__
     return "" if answer.is_success else f"HTTP {answer.status_code}"
 

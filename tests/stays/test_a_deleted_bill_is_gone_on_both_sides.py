@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import msgspec
 import pytest
 from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
@@ -33,6 +34,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
 Client = AsyncTestClient[Any]
 NOW = NOON + timedelta(hours=3)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Settings under which a lot's system on this machine may be told."""
+    return msgspec.structs.replace(settings, demo=True, hooks_inside=True)
 
 
 @pytest.fixture
@@ -158,10 +165,10 @@ async def test_corrections_are_pushed_signed_and_again(
         for pause in (0, RETRIES_S[0], RETRIES_S[1]):
             early = at + timedelta(seconds=pause - 1)
             if pause:
-                assert await push_due(sessions, http_client, settings.secret_key, VAULT, early) == 0
+                assert await push_due(sessions, http_client, settings, VAULT, early) == 0
             at += timedelta(seconds=pause)
-            assert await push_due(sessions, http_client, settings.secret_key, VAULT, at) == 1
-        assert await push_due(sessions, http_client, settings.secret_key, VAULT, at + timedelta(days=1)) == 0
+            assert await push_due(sessions, http_client, settings, VAULT, at) == 1
+        assert await push_due(sessions, http_client, settings, VAULT, at + timedelta(days=1)) == 0
     ((headers, body),) = Lot.taken
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -192,8 +199,8 @@ async def test_a_lot_that_never_answers_stays_visible(
     async with httpx.AsyncClient() as http_client:
         for pause in (0, *RETRIES_S):
             at += timedelta(seconds=pause)
-            assert await push_due(sessions, http_client, settings.secret_key, VAULT, at) == 1
-        assert await push_due(sessions, http_client, settings.secret_key, VAULT, at + timedelta(days=1)) == 0
+            assert await push_due(sessions, http_client, settings, VAULT, at) == 1
+        assert await push_due(sessions, http_client, settings, VAULT, at + timedelta(days=1)) == 0
     listed = f"/v1/stays/corrections?operator_id={operator}&unacknowledged=true"
     (item,) = (await client.get(listed, headers=chief)).json()["items"]
     assert (item["kind"], item["attempts"], item["acknowledged_at"]) == ("void", 11, None)

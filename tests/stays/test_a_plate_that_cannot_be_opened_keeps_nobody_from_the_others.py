@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
@@ -52,13 +53,14 @@ async def test_in_the_pushes(
     operator: UUID,
 ) -> None:
     taken: list[str] = []
+    inside = msgspec.structs.replace(settings, hooks_inside=True)
 
     def lot(request: httpx.Request) -> httpx.Response:
         taken.append(json.loads(request.content)["data"]["plate"])
         return httpx.Response(204)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(lot)) as client:
-        assert await push_due(sessions, client, settings.secret_key, VAULT, NOON) == 2
+        assert await push_due(sessions, client, inside, VAULT, NOON) == 2
     assert taken == ["浙E54321"]
     page = await corrections.feed(session, VAULT, operator, after=0, limit=10, unacknowledged=True)
     assert [(item.plate, item.attempts) for item in page.items] == [(None, 1)]
