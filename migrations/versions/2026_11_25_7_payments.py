@@ -105,6 +105,7 @@ UP: list[str] = [
         charge_id UUID NOT NULL,
         amount BIGINT NOT NULL,
         live BOOLEAN NOT NULL,
+        disowned BOOLEAN DEFAULT 'false' NOT NULL,
         CONSTRAINT pk_payment_part PRIMARY KEY (payment_id, charge_id),
         CONSTRAINT ck_payment_part_amount CHECK (amount > 0),
         CONSTRAINT fk_payment_part_payment_id FOREIGN KEY(payment_id) REFERENCES payment (id),

@@ -40,11 +40,16 @@ async def follow_charges(session: AsyncSession, charge_ids: Collection[UUID], no
         case = await session.get(ArrearsCase, charge.id, with_for_update=True, populate_existing=True)
         if charge.state is not ChargeState.DUE:
             _close(case, charge, now)
-        elif case is None or case.closed_at is not None or case.final_at != charge.final_at:
+        elif case is None or case.closed_at is not None or not _is_of(case, charge):
             await _open(session, charge, case, began[charge.stay_id], now)
         else:
             case.owed = charge.owed
     await session.flush()
+
+
+def _is_of(case: ArrearsCase, charge: ChargeFacts) -> bool:
+    """Whether it is of the charge as it stands: not as it was before, and not of another vehicle."""
+    return case.final_at == charge.final_at and case.plate_hash == charge.plate_hash
 
 
 def _close(case: ArrearsCase | None, charge: ChargeFacts, now: datetime) -> None:

@@ -13,7 +13,7 @@ from parking_cloud.ledger.schemas import Account, AccountKind
 from parking_cloud.payments.charging import lock_charges, settle
 from parking_cloud.payments.models import Chargeback, Payment
 from parking_cloud.payments.provider import ProviderDispute
-from parking_cloud.payments.refunds import part_amounts
+from parking_cloud.payments.refunds import part_amounts, pay_back_disowned
 from parking_cloud.payments.rules import shares_of
 from parking_cloud.payments.schemas import PaymentState
 
@@ -73,4 +73,7 @@ async def _move(session: AsyncSession, back: Chargeback, sign: int, now: datetim
     kind = "chargeback" if sign < 0 else "chargeback_won"
     await ledger.post(session, kind=kind, reference=str(back.id), at=now, entries=entries)
     for charge in charges:
-        await settle(session, charge, charge.paid + sign * of_charge[charge.id], "dispute", now)
+        back_to_payer = await pay_back_disowned(session, charge, back.payment_id, now) if sign > 0 else 0
+        await settle(
+            session, charge, charge.paid + sign * of_charge[charge.id] - back_to_payer, "dispute", now
+        )

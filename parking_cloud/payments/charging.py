@@ -82,10 +82,24 @@ async def assess_stay(session: AsyncSession, stay_id: UUID, now: datetime) -> No
 
 async def follow_stay(session: AsyncSession, stay: StayFacts, charge: Charge, now: datetime) -> None:
     """The same, where the caller holds the stay and has locked its charge."""
+    if charge.plate_hash != stay.plate_hash:
+        await _give_over(session, stay, charge, now)
     if stay.state is StayState.CLOSED:
         await _assess_closed(session, stay, charge, now)
     else:
         await _follow(session, stay, charge, now)
+
+
+async def _give_over(session: AsyncSession, stay: StayFacts, charge: Charge, now: datetime) -> None:
+    """A stay was another vehicle's. Whoever was asked for it owes nothing, and gets back what he paid, also
+    what is still on its way; the charge begins anew for the vehicle whose stay it was."""
+    named, charge.plate_hash = charge.plate_hash, stay.plate_hash
+    if named is None:
+        await _tell(session, charge)  # nobody was asked by name
+        return
+    await give_up_live_payments(session, [charge.id], now)
+    await session.execute(update(PaymentPart).where(PaymentPart.charge_id == charge.id).values(disowned=True))
+    await _assess(session, charge, Assessed(0, "other_vehicle"), ChargeState.OPEN, now)
 
 
 async def new_charge(session: AsyncSession, stay: StayFacts, now: datetime) -> Charge:
@@ -252,7 +266,7 @@ async def _assess_closed(session: AsyncSession, stay: StayFacts, charge: Charge,
         return
     assert stay.exited_at is not None
     found = await price_of(session, stay, charge, known, stay.exited_at)
-    before = any(each.why in ("left", "corrected", "void") for each in known)
+    before = any(each.why in ("left", "corrected", "void", "other_vehicle") for each in known)
     await _assess_left(session, stay, charge, found, "corrected" if before else "left", now)
 
 

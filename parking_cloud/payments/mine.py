@@ -21,7 +21,7 @@ from parking_cloud.payments.facts import (
     payments_by,
     receipt_token,
 )
-from parking_cloud.payments.offers import Offer, OfferPart
+from parking_cloud.payments.offers import Offer, OfferPart, known_by
 from parking_cloud.payments.schemas import ChargeState, Via
 from parking_cloud.registry.service import facility_labels
 from parking_cloud.stays.schemas import StayFacts, StayState
@@ -131,7 +131,11 @@ async def offer_of(session: AsyncSession, user_id: UUID, charge_ids: Sequence[UU
         _is_mine(charge, stays, held) for charge in charges.values()
     ):
         raise NotYours()
-    parts = [OfferPart(charge_id=c.id, asked=c.owed) for c in charges.values() if c.owed]
+    parts = [
+        OfferPart(charge_id=c.id, asked=c.owed, whose=known_by(c.id, c.plate_hash))
+        for c in charges.values()
+        if c.owed
+    ]
     return Offer(parts=parts, via=Via.APP, payer_id=user_id)
 
 

@@ -73,7 +73,8 @@ class ChargeAssessment(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
     why: Mapped[str]
     """`before_leaving`, `let_out` (a gate opened for it), `left`, `paid_in_time` (it has become known that he
-    had paid before he left), `corrected`, `void`, `waived` or `permit`."""
+    had paid before he left), `corrected`, `void`, `waived`, `other_vehicle` (its plate was corrected: the
+    one before owes nothing) or `permit`."""
     until: Mapped[datetime | None]
     """Up to when the stay was priced."""
     stay_version: Mapped[int | None]
@@ -141,6 +142,8 @@ class PaymentPart(Base):
     charge_id: Mapped[UUID] = mapped_column(ForeignKey("charge.id"), primary_key=True)
     amount: Mapped[int] = mapped_column(BigInteger)
     live: Mapped[bool]
+    disowned: Mapped[bool] = mapped_column(default=False, server_default="false")
+    """The charge turned out to be another vehicle's: what comes by this goes back, and pays nothing."""
 
 
 class Refund(Base):

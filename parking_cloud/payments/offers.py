@@ -51,6 +51,8 @@ class OfferPart(msgspec.Struct, frozen=True, kw_only=True):
     asked: int
     charge_id: UUID | None = None
     stay_id: UUID | None = None
+    whose: bytes = b""
+    """By what a vehicle is known again, and only for this charge or stay; empty where it does not matter."""
     price: Price | None = None
     until: datetime | None = None
     amount: int = 0
@@ -99,7 +101,11 @@ async def offer_for(
     """What is owed now: of open stays, and of charges that are due. `charges` holds the stays' own too."""
     of_stay = {charge.stay_id: charge for charge in charges if charge.state == ChargeState.OPEN}
     parts = [
-        OfferPart(charge_id=charge.id, asked=charge.amount - charge.paid)
+        OfferPart(
+            charge_id=charge.id,
+            asked=charge.amount - charge.paid,
+            whose=known_by(charge.id, charge.plate_hash),
+        )
         for charge in charges
         if charge.state == ChargeState.DUE and charge.amount > charge.paid
     ]
@@ -116,8 +122,18 @@ async def offer_for(
 def part_of(stay: StayFacts, quoted: Quote) -> OfferPart:
     """A quoted stay as an offer's part."""
     return OfferPart(
-        stay_id=stay.id, asked=quoted.owed, price=quoted.price, until=quoted.until, amount=quoted.amount
+        stay_id=stay.id,
+        whose=known_by(stay.id, stay.plate_hash),
+        asked=quoted.owed,
+        price=quoted.price,
+        until=quoted.until,
+        amount=quoted.amount,
     )
+
+
+def known_by(of: UUID, plate_hash: bytes | None) -> bytes:
+    """Of a charge or a stay: whose it is, without telling that, or which others are the same vehicle's."""
+    return b"" if plate_hash is None else sha256(of.bytes + plate_hash).digest()
 
 
 async def charges_for(session: AsyncSession, plate_hash: bytes, stay_ids: Sequence[UUID]) -> list[Charge]:
@@ -131,20 +147,29 @@ async def redeem(session: AsyncSession, offer: Offer, now: datetime) -> dict[UUI
     """Have the offer's charges be as it was offered, locked; what is asked of each, by charge.
 
     A stay that has ended since, or was corrected, costs what it costs: of it no more is asked than offered.
+    For one that turned out to be another vehicle's nothing is asked at all.
     """
     stay_ids = [part.stay_id for part in offer.parts if part.stay_id is not None]
     charge_ids = [part.charge_id for part in offer.parts if part.charge_id is not None]
     await hold_stays(session, stay_ids)
     stays = await stay_facts(session, stay_ids) if stay_ids else {}
-    charges = {c.stay_id: c for c in await lock_charges(session, ids=charge_ids, stay_ids=stay_ids)}
-    asked: dict[UUID, int] = {part.charge_id: part.asked for part in offer.parts if part.charge_id}
+    locked = await lock_charges(session, ids=charge_ids, stay_ids=stay_ids)
+    charges = {charge.stay_id: charge for charge in locked}
+    plates = {charge.id: charge.plate_hash for charge in locked}
+    asked: dict[UUID, int] = {
+        part.charge_id: part.asked
+        for part in offer.parts
+        if part.charge_id and part.whose in (b"", known_by(part.charge_id, plates.get(part.charge_id)))
+    }
     for part in offer.parts:
         stay = stays.get(part.stay_id) if part.stay_id else None
         if stay is None or part.price is None or part.until is None:
             continue
+        if part.whose not in (b"", known_by(stay.id, stay.plate_hash)):
+            continue
         charge = charges.get(stay.id) or await new_charge(session, stay, now)
-        if stay.state is StayState.CLOSED:
-            await follow_stay(session, stay, charge, now)  # it may have left just now
+        if stay.state is StayState.CLOSED or charge.plate_hash != stay.plate_hash:
+            await follow_stay(session, stay, charge, now)  # it may have left just now, or been corrected
         quoted = Quote(part.price, part.until, part.amount, part.asked)
         await assess_before_leaving(session, stay, charge, quoted, now)
         asked[charge.id] = part.asked

@@ -78,9 +78,20 @@ async def price_of(
     nothing more. The stay's present facts count: one that is known to have begun earlier was not wholly paid.
     """
     price, until = await _held(session, stay, charge.id, known, left_at)
-    waived = [assessment.amount for assessment in known if assessment.why == "waived"]
-    amount = rules.not_above(price.amount, waived[-1] if waived else None)
-    return Quote(price, until, amount, max(amount - charge.paid, 0))
+    amount = rules.not_above(price.amount, _waived_to(known))
+    paid = charge.paid if charge.plate_hash in (stay.plate_hash, None) else 0
+    return Quote(price, until, amount, max(amount - paid, 0))
+
+
+def _waived_to(known: Sequence[Assessment]) -> int | None:
+    """To what a person has waived it last, for the vehicle whose it is now."""
+    waived = None
+    for assessment in known:
+        if assessment.why == "waived":
+            waived = assessment.amount
+        elif assessment.why == "other_vehicle":
+            waived = None
+    return waived
 
 
 async def _held(
@@ -122,6 +133,10 @@ async def _paid(session: AsyncSession, charge_id: UUID) -> list[PaidAt]:
     rows = await session.execute(
         select(Payment.created_at, PaymentPart.amount)
         .join(PaymentPart, PaymentPart.payment_id == Payment.id)
-        .where(PaymentPart.charge_id == charge_id, Payment.state == PaymentState.SUCCEEDED.value)
+        .where(
+            PaymentPart.charge_id == charge_id,
+            PaymentPart.disowned.is_(False),
+            Payment.state == PaymentState.SUCCEEDED.value,
+        )
     )
     return [PaidAt(*row) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -67,7 +67,27 @@ async def pay_back(session: AsyncSession, charge: Charge, amount: int, why: str,
 
     Cash is paid back by a person; all else by the desk.
     """
-    shares = refunds_from(await paid_parts(session, charge.id), amount)
+    await _decide(session, charge, refunds_from(await paid_parts(session, charge.id), amount), why, now)
+
+
+async def pay_back_disowned(session: AsyncSession, charge: Charge, payment_id: UUID, now: datetime) -> int:
+    """Money has come for a locked charge that turned out to be another vehicle's: all of it goes back.
+
+    How much that is; 0 where the payment was for the vehicle that the charge is of.
+    """
+    part = await session.get(PaymentPart, (payment_id, charge.id), populate_existing=True)
+    if part is None or not part.disowned:
+        return 0
+    paid = await paid_parts(session, charge.id)
+    left = max(sum(each.left for each in paid if each.payment_id == payment_id), 0)
+    if left:
+        await _decide(session, charge, {payment_id: Fen(left)}, "corrected", now)
+    return left
+
+
+async def _decide(
+    session: AsyncSession, charge: Charge, shares: Mapping[UUID, Fen], why: str, now: datetime
+) -> None:
     by_hand = set(
         await session.scalars(select(Payment.id).where(Payment.id.in_(shares), Payment.provider == CASH))
     )

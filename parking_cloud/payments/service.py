@@ -23,7 +23,7 @@ from parking_cloud.payments.charging import give_up_live_payments, lock_charges,
 from parking_cloud.payments.events import PAYMENT_CHANGED
 from parking_cloud.payments.models import Charge, Payment, PaymentPart
 from parking_cloud.payments.provider import Method, ProviderPayment, ProviderState
-from parking_cloud.payments.refunds import CASH, as_id, part_amounts
+from parking_cloud.payments.refunds import CASH, as_id, part_amounts, pay_back_disowned
 from parking_cloud.payments.schemas import LIVE, ChargeState, PaymentState, Via
 
 _PAYABLE = (ChargeState.OPEN, ChargeState.DUE)
@@ -202,13 +202,15 @@ async def _succeed(session: AsyncSession, held: _Held, now: datetime) -> bool:
     payment, charges, shares = held
     if payment.state == PaymentState.SUCCEEDED:
         return False
+    ended_before = payment.state not in LIVE
     payment.state, payment.succeeded_at, payment.changed_at = PaymentState.SUCCEEDED, now, now
     payment.look_again_at, payment.action, payment.failure = None, None, ""
     await session.flush()
     await _release(session, payment.id)
     await _book(session, payment, charges, shares, now)
     for charge in charges:
-        await settle(session, charge, charge.paid + shares[charge.id], "paid_twice", now)
+        back = await pay_back_disowned(session, charge, payment.id, now) if ended_before else 0
+        await settle(session, charge, charge.paid + shares[charge.id] - back, "paid_twice", now)
         await settle_late(session, charge, payment.created_at, now)
     await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {})
     return True

@@ -106,9 +106,9 @@ async def parked(session: AsyncSession, facility: UUID, at: float = 0, plate: st
 
 async def restate(session: AsyncSession, stay_id: UUID, **changes: Any) -> None:
     """A stay becomes another, as its slice would have it; committed."""
-    assignments = ", ".join(f"{name} = :{name}" for name in changes)
+    assignments = "".join(f"{name} = :{name}, " for name in changes)
     await session.execute(
-        text(f"update stay set {assignments}, version = version + 1 where id = :id"),
+        text(f"update stay set {assignments}version = version + 1 where id = :id"),
         {"id": stay_id, **changes},
     )
     await session.commit()

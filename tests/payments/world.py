@@ -41,6 +41,7 @@ from tests.payments.parts import (
 from tests.tariffs.parts import with_tariff
 
 PLATES = ["浙E00001", "浙E00002", "浙E00003"]
+MISREAD_AS = ["浙E0000I", "浙E0000Z", "浙E0000B"]
 MOST_TURNS = 300
 T = TypeVar("T")
 
@@ -104,6 +105,7 @@ class World:
         self.desk = Desk(self.sessions, providers, self.clock, at_once=1)
         self.cashier = Cashier(settings, self.sessions, self.sessions, redis, providers, self.clock)
         self.stays: dict[int, UUID] = {}
+        self.plates = list(PLATES)
         self.tokens: list[str] = []
         self.lost_answers = 0
         self.steps_left: int | None = None
@@ -161,22 +163,38 @@ class World:
                 entry = text("select entered_at from stay where id = :id")
                 entered = await session.scalar(entry, {"id": stay})
                 changes |= {"exited_at": entered + timedelta(minutes=minutes), "ended_by": Ended.GATE}
-            await restate(session, stay, **changes)
-            await session.execute(
-                text(
-                    "insert into stay_to_assess (stay_id, try_again_at) values (:id, :now)"
-                    " on conflict (stay_id) do update set try_again_at = :now, attempts = 0"
-                ),
-                {"id": stay, "now": self.clock.now()},
-            )
-            await session.commit()
+            await self._restate(session, stay, **changes)
+
+    async def _restate(self, session: AsyncSession, stay: UUID, **changes: Any) -> None:
+        await restate(session, stay, **changes)
+        await session.execute(
+            text(
+                "insert into stay_to_assess (stay_id, try_again_at) values (:id, :now)"
+                " on conflict (stay_id) do update set try_again_at = :now, attempts = 0"
+            ),
+            {"id": stay, "now": self.clock.now()},
+        )
+        await session.commit()
+
+    async def read_again(self, which: int) -> None:
+        """The plate turns out to have been misread, or to have been right after all."""
+        now = self.plates[which]
+        self.plates[which] = MISREAD_AS[which] if now == PLATES[which] else PLATES[which]
+        async with self.sessions() as session:
+            await self._restate(session, self.stays[which], plate_hash=hashed(self.plates[which]))
+
+    async def news_of_stays(self) -> None:
+        """All stays are told of once more, though nothing about them has changed."""
+        async with self.sessions() as session:
+            for stay in self.stays.values():
+                await self._restate(session, stay)
 
     # payers, attendants and staff
 
     async def pay(self, which: int, method: Method) -> None:
         """Somebody asks what a vehicle owes, and pays it by the token."""
         async with self.sessions() as session:
-            plate = hashed(PLATES[which])
+            plate = hashed(self.plates[which])
             stays = await open_stays(session, plate)
             charges = await charges_for(session, plate, [stay.id for stay in stays])
             offer = await offer_for(session, stays, charges, Via.PLATE, self.clock.now())
