@@ -23,6 +23,7 @@ UP: list[str] = [
         paid BIGINT DEFAULT '0' NOT NULL,
         assessments INTEGER DEFAULT '0' NOT NULL,
         final_at timestamptz,
+        disputed_at timestamptz,
         created_at timestamptz DEFAULT now() NOT NULL,
         changed_at timestamptz DEFAULT now() NOT NULL,
         CONSTRAINT pk_charge PRIMARY KEY (id),

@@ -29,6 +29,7 @@ from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.problems import NotAllowed, NotFound, Problem
 from parking_cloud.notices import service as notices
 from parking_cloud.notices.schemas import Reader
+from parking_cloud.payments.disputed import dispute
 from parking_cloud.payments.facts import ChargeFacts, charge_facts, opened_charge, receipt_opens
 from parking_cloud.registry.service import facility_names
 from parking_cloud.stays.service import stay_facts
@@ -115,6 +116,7 @@ async def object_to(
     )
     session.add(objection)
     await session.flush()
+    await dispute(session, charge_id, now, now)
     await look_soon(session, charge_id, now)
     if who is not None and who.role in _STAFF:
         await _audit(session, who, "arrears.objection_on_behalf", objection, "")
@@ -187,6 +189,7 @@ async def record_answer(
     objection.answered_at, objection.answered_by = now, who.user_id
     objection.lowered_to = answer.lowered_to if answer.outcome == "upheld" else None
     await session.flush()
+    await dispute(session, objection.charge_id, None, now)
     await look_soon(session, objection.charge_id, now)
     await _tell(session, objection, charge, answer, now)
     await _audit(session, who, f"arrears.objection_{answer.outcome}", objection, answer.reason)

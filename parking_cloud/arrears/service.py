@@ -20,6 +20,7 @@ from parking_cloud.kernel import audit
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.payments.charging import lock_charges, waive
 from parking_cloud.payments.facts import charge_facts
+from parking_cloud.payments.schemas import ChargeState
 from parking_cloud.registry.service import facility_names
 from parking_cloud.stays.decisions import resolve
 from parking_cloud.stays.visit import Action
@@ -153,7 +154,8 @@ async def answer(
     """Answer an objection. Upheld, the charge is lowered, and what was paid above it goes back by itself;
     lowered to nothing, its stay is voided, so that the car park's own system learns of it too.
 
-    Raises ObjectionNotFound, ObjectionAnswered, NotAllowed, InvalidInput (not lower than it was).
+    Raises ObjectionNotFound, ObjectionAnswered, NotAllowed, InvalidInput (not lower than it was), StayNotOver
+    (lowered, but not to nothing, while the vehicle is there).
     """
     objection, charge = await hold(session, who, objection_id)
     if said.outcome == "upheld":
@@ -161,7 +163,8 @@ async def answer(
             message = "must be below what was charged: an objection that is upheld lowers it"
             raise InvalidInput(errors=[{"field": "lowered_to", "message": message}])
         (locked,) = await lock_charges(session, ids=[charge.id])
-        await waive(session, locked, min(said.lowered_to, locked.amount), now)
+        if said.lowered_to or locked.state != ChargeState.OPEN:
+            await waive(session, locked, min(said.lowered_to, locked.amount), now)
         if said.lowered_to == 0 and charge.stay_id is not None:
             void = Resolution(action=Action.VOID, reason=said.reason)
             await resolve(session, plates, who, charge.stay_id, void, now)

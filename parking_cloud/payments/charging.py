@@ -16,6 +16,7 @@ from parking_cloud.kernel import outbox
 from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.ids import new_id
+from parking_cloud.kernel.problems import Problem
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
 from parking_cloud.payments import rules
@@ -31,6 +32,16 @@ from parking_cloud.tariffs.schemas import Line
 
 _FINAL = (ChargeState.DUE, ChargeState.SETTLED)
 _REFUNDED_FOR = ("paid_twice", "corrected", "void", "waived", "dispute")
+
+
+class StayNotOver(Problem):
+    slug = "stay-not-over"
+    status = 409
+    title = {"zh-CN": "车辆尚未离场", "en": "The vehicle is still there"}
+    detail = {
+        "zh-CN": "离场后金额才确定，届时方可减免。停车记录有误的，请先更正或作废该记录。",
+        "en": "Its amount stands once it has left. Where the stay is wrong, correct or void the stay.",
+    }
 
 
 class Assessed(NamedTuple):
@@ -157,7 +168,10 @@ def _can_be_told(stay: StayFacts, charge: Charge, quoted: Quote) -> bool:
 
 
 async def waive(session: AsyncSession, charge: Charge, amount: int, now: datetime) -> None:
-    """A person lowers a locked charge to `amount`; what was paid above it goes back."""
+    """A person lowers a locked charge to `amount`; what was paid above it goes back. It is for good, so the
+    vehicle must have left. Raises StayNotOver."""
+    if charge.state == ChargeState.OPEN:
+        raise StayNotOver()
     last = next(reversed(await history(session, charge)), None)
     version = None if last is None else last.stay_version
     state = rules.final_state(amount, min(charge.paid, amount)) if charge.state in _FINAL else None

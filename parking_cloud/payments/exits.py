@@ -17,6 +17,7 @@ from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.money import Fen
+from parking_cloud.kernel.problems import InvalidInput
 from parking_cloud.payments import rules
 from parking_cloud.payments.charging import assess_let_out, hold_stays, lock_charges, new_charge
 from parking_cloud.payments.limits import Limit, Limiter
@@ -38,6 +39,8 @@ _CLOCKS_DIFFER = timedelta(minutes=10)
 MOST_UNKNOWN = 300
 """Unknown vehicles of one system at one facility in ten minutes: more than pass its exits while its entry
 fails. Past this it is guessing, and is not answered: its gates do what they were told to do without us."""
+_BY_PERSON = (("m", 20, timedelta(minutes=1)), ("h", 200, timedelta(hours=1)))
+"""Vehicles that one attendant can see to at a lane."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +53,8 @@ class ExitAsk(msgspec.Struct, frozen=True, kw_only=True):
     """As the camera read it; empty where it read none."""
     at: datetime | None = None
     """When the vehicle stood at the barrier; now, where it is left out."""
+    reason: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    """Why a person asks: staff give it, gates need not."""
 
 
 class ExitOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,12 +79,15 @@ async def ask_to_leave(
     public_url: str,
     now: datetime,
 ) -> ExitOut:
-    """Whether the gate opens for a vehicle. Raises FacilityNotFound, NotAllowed, TooManyTries."""
+    """Whether the gate opens for a vehicle.
+
+    Raises FacilityNotFound, NotAllowed, InvalidInput (a person gives no reason), TooManyTries.
+    """
     place = await place_for(session, who, ask.facility)
     unknown = Limit(f"unknown:{who.user_id}:{place.id}", MOST_UNKNOWN, timedelta(minutes=10))
     await limiter.count([], now, unless_past=[unknown])
     if who.role is not Role.INTEGRATION:
-        await _note(session, who, "payments.exit_asked", place.id, ask.lane)
+        await _by_a_person(session, limiter, who, place.id, ask, now)
     try:
         plate_hash = vault.lookup_hash(parse_plate(ask.plate))
     except NoPlate:
@@ -87,7 +95,7 @@ async def ask_to_leave(
     stays = await open_stays(session, plate_hash, place.id)
     if not stays:
         await limiter.note(unknown, now)
-        await _note(session, who, "payments.exit_unknown", place.id, ask.lane)
+        await _note(session, who, "payments.exit_unknown", place.id, ask)
         return ExitOut(open=False, why=Why.ASK_ATTENDANT)
     stay, at = stays[0], _moment(ask.at, now)
     await hold_stays(session, [stay.id])
@@ -134,7 +142,7 @@ async def _may_pay_later(
         await session.execute(
             text(
                 "select coalesce(sum(amount - paid), 0)::bigint, min(final_at) from charge"
-                " where plate_hash = :plate and state = 'due'"
+                " where plate_hash = :plate and state = 'due' and disputed_at is null"
             ),
             {"plate": plate_hash},
         )
@@ -153,8 +161,20 @@ async def _note_told(
     await assess_let_out(session, stay, charge, quoted, now)
 
 
-async def _note(session: AsyncSession, who: Identity, action: str, facility_id: UUID, lane: str) -> None:
-    """Staff who look a plate up leave a trace, and be it at a lane; so do systems whose are unknown."""
+async def _by_a_person(
+    session: AsyncSession, limiter: Limiter, who: Identity, facility_id: UUID, ask: ExitAsk, now: datetime
+) -> None:
+    """Staff who look a plate up say why and leave a trace, and be it at a lane. Raises InvalidInput,
+    TooManyTries."""
+    if not ask.reason.strip():
+        raise InvalidInput(errors=[{"field": "reason", "message": "is empty"}])
+    asked = [Limit(f"exits:{name}:{who.user_id}", most, window) for name, most, window in _BY_PERSON]
+    await limiter.count(asked, now)
+    await _note(session, who, "payments.exit_asked", facility_id, ask)
+
+
+async def _note(session: AsyncSession, who: Identity, action: str, facility_id: UUID, ask: ExitAsk) -> None:
+    """Who looks a plate up, or asks for vehicles that nobody knows, leaves a trace."""
     await audit.record(
         session,
         actor_id=who.user_id,
@@ -162,5 +182,6 @@ async def _note(session: AsyncSession, who: Identity, action: str, facility_id: 
         action=action,
         subject_type="facility",
         subject_id=str(facility_id),
-        reason=f"exit {lane}".strip(),
+        reason=ask.reason.strip(),
+        detail={"lane": ask.lane},
     )

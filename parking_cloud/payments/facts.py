@@ -36,6 +36,7 @@ class ChargeFacts(msgspec.Struct, frozen=True, kw_only=True):
     paid: int
     assessments: int
     final_at: datetime | None
+    disputed_at: datetime | None
     created_at: datetime
     lines: list[Any]
 
@@ -110,6 +111,7 @@ async def _with_lines(session: AsyncSession, charges: Sequence[Charge]) -> list[
             paid=charge.paid,
             assessments=charge.assessments,
             final_at=charge.final_at,
+            disputed_at=charge.disputed_at,
             created_at=charge.created_at,
             lines=lines.get(charge.id, []),
         )

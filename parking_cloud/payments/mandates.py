@@ -207,6 +207,8 @@ async def consider(session: AsyncSession, charge_id: UUID, now: datetime) -> Non
     charge = (await charge_facts(session, [charge_id]))[charge_id]
     if charge.plate_hash != before.plate_hash or charge.stay_id is None or charge.final_at is None:
         return
+    if charge.disputed_at is not None:
+        return  # it changes again with the answer
     if await session.get(MandateTaking, (charge_id, charge.assessments)) is not None:
         return
     if await session.scalar(

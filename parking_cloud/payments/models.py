@@ -57,6 +57,8 @@ class Charge(Base):
     assessments: Mapped[int] = mapped_column(default=0, server_default="0")
     final_at: Mapped[datetime | None]
     """When the vehicle had left and the amount stood: the clock of arrears starts here."""
+    disputed_at: Mapped[datetime | None]
+    """Since when somebody objects to it: until the answer it is not asked for, nor held against a vehicle."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -98,7 +98,8 @@ def _key(token: str) -> str:
 async def offer_for(
     session: AsyncSession, stays: Sequence[StayFacts], charges: Sequence[Charge], via: Via, now: datetime
 ) -> Offer:
-    """What is owed now: of open stays, and of charges that are due. `charges` holds the stays' own too."""
+    """What is owed now: of open stays, and of charges that are due and that nobody objects to. `charges`
+    holds the stays' own too."""
     of_stay = {charge.stay_id: charge for charge in charges if charge.state == ChargeState.OPEN}
     parts = [
         OfferPart(
@@ -107,7 +108,7 @@ async def offer_for(
             whose=known_by(charge.id, charge.plate_hash),
         )
         for charge in charges
-        if charge.state == ChargeState.DUE and charge.amount > charge.paid
+        if charge.state == ChargeState.DUE and charge.amount > charge.paid and charge.disputed_at is None
     ]
     for stay in stays:
         try:

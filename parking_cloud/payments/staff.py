@@ -39,7 +39,8 @@ async def waive(
 ) -> None:
     """Ask no more than `amount` fen; what was paid above it goes back by itself. Again changes nothing.
 
-    Raises ChargeNotFound, NotAllowed (another operator's), InvalidInput, ChargeChanged (not in force).
+    Raises ChargeNotFound, NotAllowed (another operator's), InvalidInput, ChargeChanged (not in force),
+    StayNotOver.
     """
     charge = await _theirs(session, who, charge_id, reason)
     if charge.state == ChargeState.VOID:
@@ -66,7 +67,7 @@ async def pay_back(
     """Pay back `amount` fen of a charge, which is asked no more. `paid_as_seen`: what was paid of it when the
     decision was made, so that a second click decides nothing.
 
-    Raises ChargeNotFound, NotAllowed, InvalidInput (more than was paid), ChargeChanged.
+    Raises ChargeNotFound, NotAllowed, InvalidInput (more than was paid), ChargeChanged, StayNotOver.
     """
     charge = await _theirs(session, who, charge_id, reason)
     if charge.paid != paid_as_seen or charge.state == ChargeState.VOID:

@@ -217,7 +217,7 @@ async def test_what_is_not_known_goes_to_the_attendant(gate: Gate, session: Asyn
 
 async def test_a_gate_asks_for_its_own_facility_only(gate: Gate, session: AsyncSession) -> None:
     await parked(session, gate.garage)
-    asked = {"facility": "garage", "plate": OWN}
+    asked = {"facility": "garage", "plate": OWN, "reason": "车主在出口询问"}
     answers = [
         await gate.client.post("/v1/exits", json=asked | more, headers=who)
         for who, more in (
@@ -230,6 +230,23 @@ async def test_a_gate_asks_for_its_own_facility_only(gate: Gate, session: AsyncS
     assert [answer.status_code for answer in answers] == [200, 403, 403, 404]
     asked_by_staff = text("select count(*) from audit_entry where action = 'payments.exit_asked'")
     assert await session.scalar(asked_by_staff) == 1
+
+
+async def test_a_person_who_looks_a_plate_up_says_why_and_not_without_end(
+    gate: Gate, session: AsyncSession
+) -> None:
+    who = gate.signed(Role.OPERATOR_STAFF, gate.operator)
+
+    async def look_up(reason: str) -> int:
+        asked = {"facility": "garage", "lane": "2", "plate": OWN, "reason": reason}
+        return (await gate.client.post("/v1/exits", json=asked, headers=who)).status_code
+
+    assert [await look_up(reason) for reason in ("", "  ", "车主在出口询问")] == [422, 422, 200]
+    traces = await session.execute(
+        text("select reason, detail from audit_entry where action = 'payments.exit_asked'")
+    )
+    assert [tuple(trace) for trace in traces] == [("车主在出口询问", {"lane": "2"})]
+    assert [await look_up("车主在出口询问") for _ in range(20)] == [200] * 19 + [429]
 
 
 @pytest.mark.parametrize("operator", [None, uuid4()])

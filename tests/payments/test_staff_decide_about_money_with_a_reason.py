@@ -17,7 +17,9 @@ from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments import charging, service, staff
+from parking_cloud.payments.pricing import quote
 from parking_cloud.payments.staff import ChargeChanged
+from parking_cloud.stays.service import stay_facts
 from tests.payments.parts import HOUR, KEY, left, minute, parked, priced_garage
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -44,6 +46,25 @@ async def charged(session: AsyncSession, *, paid: bool) -> tuple[UUID, UUID]:
 async def standing(session: AsyncSession) -> tuple[str, int, int]:
     row = (await session.execute(text("select state, amount, paid from charge"))).one()
     return (row.state, row.amount, row.paid)
+
+
+async def test_nothing_is_waived_while_the_vehicle_is_there(session: AsyncSession) -> None:
+    """It would cap the stay for good, however long it becomes."""
+    stay_id = await parked(session, await priced_garage(session))
+    stay = (await stay_facts(session, [stay_id]))[stay_id]
+    charge = await charging.new_charge(session, stay, minute(30))
+    quoted = await quote(session, stay, charge, minute(30))
+    await charging.assess_before_leaving(session, stay, charge, quoted, minute(30))
+    await service.record_cash(session, {charge.id: HOUR}, HOUR, uuid4(), minute(30))
+    who = somebody(charge.operator_id)
+    await session.commit()
+    with pytest.raises(charging.StayNotOver):
+        await staff.waive(session, who, charge.id, 0, "设备故障", minute(31))
+    with pytest.raises(charging.StayNotOver):
+        await staff.pay_back(session, who, charge.id, HOUR, "多收", minute(31), paid_as_seen=HOUR)
+    await left(session, stay_id, 20 * 60)
+    await charging.assess_stay(session, stay_id, minute(20 * 60))
+    assert await standing(session) == ("due", 20 * HOUR, HOUR)
 
 
 async def test_less_is_asked_and_again_changes_nothing(session: AsyncSession) -> None:

@@ -22,7 +22,7 @@ from parking_cloud.payments.desk import Desk
 from parking_cloud.payments.offers import charges_for, keep_offer, offer_for
 from parking_cloud.payments.paying import Cashier, PayIn
 from parking_cloud.payments.provider import Method, ProviderAway, ProviderDispute, ProviderEvent
-from parking_cloud.payments.schemas import Via
+from parking_cloud.payments.schemas import ChargeState, Via
 from parking_cloud.payments.webhooks import take_news
 from parking_cloud.registry.schemas import FacilityIn, OperatorIn, RegistryBatch
 from parking_cloud.registry.service import import_batch
@@ -234,7 +234,7 @@ class World:
             if charge_id is None:
                 return
             (charge,) = await charging.lock_charges(session, ids=[charge_id])
-            if charge.amount > amount:
+            if charge.amount > amount and charge.state != ChargeState.OPEN:
                 await charging.waive(session, charge, amount, self.clock.now())
 
     async def pay_back_by_hand(self) -> None:
