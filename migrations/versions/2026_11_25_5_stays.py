@@ -89,6 +89,7 @@ UP: list[str] = [
         entered_at timestamptz NOT NULL,
         exited_at timestamptz,
         ended_by TEXT,
+        charging_minutes INTEGER DEFAULT '0' NOT NULL,
         situations TEXT[] NOT NULL,
         CONSTRAINT pk_stay_version PRIMARY KEY (stay_id, version),
         CONSTRAINT ck_stay_version_cause CHECK (cause in ('records', 'person', 'time')),
@@ -104,6 +105,18 @@ UP: list[str] = [
     """
     CREATE TRIGGER stay_version_only_grows BEFORE UPDATE OR DELETE ON stay_version
     FOR EACH ROW EXECUTE FUNCTION stay_version_only_grows()
+    """,
+    """
+    CREATE TABLE stay_charging (
+        stay_id UUID NOT NULL,
+        record_id TEXT NOT NULL,
+        minutes INTEGER NOT NULL,
+        said_by UUID NOT NULL,
+        said_at timestamptz NOT NULL,
+        CONSTRAINT pk_stay_charging PRIMARY KEY (stay_id, record_id),
+        CONSTRAINT ck_stay_charging_minutes CHECK (minutes >= 0),
+        CONSTRAINT fk_stay_charging_stay_id FOREIGN KEY(stay_id) REFERENCES stay (id)
+    )
     """,
     """
     CREATE TABLE stay_mark (
@@ -253,7 +266,7 @@ UP: list[str] = [
 DOWN: list[str] = [
     "DROP INDEX ix_space_position, ix_sighting_seen_at",
     "DROP TABLE operator_hook, stay_correction, second_reading, stay_policy",
-    "DROP TABLE stay_decision, stay_mark, stay_version, stay",
+    "DROP TABLE stay_decision, stay_mark, stay_charging, stay_version, stay",
     "DROP FUNCTION stay_version_only_grows",
 ]
 

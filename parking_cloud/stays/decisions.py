@@ -193,8 +193,8 @@ async def stay_row(session: AsyncSession, stay_id: UUID) -> dict[str, Any]:
 
 
 async def may_act(session: AsyncSession, who: Identity, facility_id: UUID) -> None:
-    """Raise NotAllowed for staff of another operator."""
-    if who.role is Role.OPERATOR_STAFF:
+    """Raise NotAllowed for staff, or a system, of another operator."""
+    if who.role in (Role.OPERATOR_STAFF, Role.INTEGRATION):
         label = (await facility_labels(session, [facility_id])).get(facility_id)
         if label is None or who.operator_id is None or label.operator_id != who.operator_id:
             raise NotAllowed()

@@ -43,6 +43,7 @@ _QUIET = (
 _TOLD = (
     *("facility_id", "space_id", "plate_hash", "plate_color", "vehicle_class", "state", "entered_at"),
     *("opened_by", "entry_event_id", "exited_at", "ended_by", "exit_event_id", "not_after", "situations"),
+    "charging_minutes",
 )
 
 
@@ -105,6 +106,7 @@ async def _visits(session: AsyncSession, known: facts.Known) -> list[tuple[Visit
     """All visits, each with the hash of its plate."""
     ids = [stay_id(f.id) for found in [*known.by_plate.values(), known.unread] for f in found]
     decisions = await facts.decisions_on(session, ids) if ids else {}
+    known.charging.update(await facts.charging_of(session, ids) if ids else {})
     found: list[tuple[Visit, bytes | None]] = []
     for plate, said in known.by_plate.items():
         found += [(visit, plate) for visit in visits(said, decisions)]
@@ -172,7 +174,7 @@ async def _judged(
 def _judged_before(row: Row, standing: Mapping[UUID, Row]) -> bool:
     """Whether the same stay was found not too dear before."""
     before = standing.get(row["id"])
-    same = ("facility_id", "plate_hash", "vehicle_class", "entered_at", "exited_at")
+    same = ("facility_id", "plate_hash", "vehicle_class", "entered_at", "exited_at", "charging_minutes")
     return (
         before is not None
         and before["state"] == StayState.CLOSED.value
@@ -201,6 +203,7 @@ def _row(visit: Visit, plate: bytes | None, known: facts.Known, vault: PlateVaul
         "ended_by": visit.ended_by and visit.ended_by.value,
         "exit_event_id": visit.exit_event_id,
         "not_after": visit.not_after,
+        "charging_minutes": known.charging.get(visit.id, 0),
         "derived_entered_at": visit.derived[0] if visit.derived else visit.entered_at,
         "derived_exited_at": visit.derived[1] if visit.derived else visit.exited_at,
         "facts_from": min([*times, visit.entered_at]),
@@ -268,6 +271,7 @@ def _version(row: Row, before: StayState | None, why: Why) -> Row:
         "entered_at",
         "exited_at",
         "ended_by",
+        "charging_minutes",
         "situations",
     )
     return {

@@ -37,11 +37,13 @@ class Known(NamedTuple):
     events: set[UUID]
     """Those of the facts that are gate events."""
     colors: dict[UUID, str | None]
+    charging: dict[UUID, int]
+    """Minutes of the stays that were charging, by stay."""
 
 
 async def gather(session: AsyncSession, since: Mapping[bytes, datetime], unread: Collection[UUID]) -> Known:
     """All that is known of these plates from their times on, and of these events if they have no plate."""
-    known = Known({plate: [] for plate in since}, [], {}, set(), {})
+    known = Known({plate: [] for plate in since}, [], {}, set(), {}, {})
     for plate, passed in (await passages_of_plates(session, since)).items() if since else ():
         for passage in passed:
             known.by_plate[plate].append(_of_passage(passage))
@@ -156,6 +158,15 @@ async def decisions_on(session: AsyncSession, stays: Iterable[UUID]) -> dict[UUI
         )
         for row in rows
     }
+
+
+async def charging_of(session: AsyncSession, stays: Iterable[UUID]) -> dict[UUID, int]:
+    """How many minutes a car was charging, for those of these stays where one was."""
+    rows = await session.execute(
+        text("select stay_id, sum(minutes) from stay_charging where stay_id = any(:stays) group by 1"),
+        {"stays": list(stays)},
+    )
+    return {stay: int(minutes) for stay, minutes in rows}
 
 
 async def policies(session: AsyncSession, facilities: Collection[UUID]) -> dict[UUID, Policy]:

@@ -22,11 +22,20 @@ from parking_cloud.registry.service import facilities_of, facility_labels, space
 from parking_cloud.stays import facts
 from parking_cloud.stays.costs import cost_of
 from parking_cloud.stays.decisions import may_act, stay_row
-from parking_cloud.stays.models import Stay, StayDecision, StayMark, StayVersion
+from parking_cloud.stays.models import Stay, StayCharging, StayDecision, StayMark, StayVersion
 from parking_cloud.stays.plausible import Cause
 from parking_cloud.stays.schemas import Ended, Opened, Situation, StayState
 from parking_cloud.stays.visit import Action
-from parking_cloud.stays.wire import DecisionOut, Evidence, MarkOut, StayDetail, StayOut, StayPage, VersionOut
+from parking_cloud.stays.wire import (
+    ChargingIn,
+    DecisionOut,
+    Evidence,
+    MarkOut,
+    StayDetail,
+    StayOut,
+    StayPage,
+    VersionOut,
+)
 from sensor_gateway.plates import NoPlate, parse_plate
 from sensor_gateway.sealing import PlateVault, VaultError
 
@@ -114,6 +123,7 @@ async def evidence_of(session: AsyncSession, row: Mapping[str, Any]) -> Evidence
     return Evidence(
         readings=sorted((await readings(session, events)).values(), key=lambda r: r.occurred_at),
         marks=marks,
+        charging=await _charging(session, row["id"]),
         amount=known,
         amount_at_most=await cost_of(session, {**row, "exited_at": at_most}) if at_most else known,
         max_hours=policy.longest.total_seconds() / 3600,
@@ -156,6 +166,11 @@ async def _marks(session: AsyncSession, row: Mapping[str, Any]) -> list[MarkOut]
     ]
 
 
+async def _charging(session: AsyncSession, stay_id: UUID) -> list[ChargingIn]:
+    query = select(StayCharging).where(StayCharging.stay_id == stay_id).order_by(StayCharging.record_id)
+    return [ChargingIn(record_id=r.record_id, minutes=r.minutes) for r in await session.scalars(query)]
+
+
 async def _shown(
     session: AsyncSession, vault: PlateVault | None, rows: Sequence[Mapping[str, Any]], *, whole: bool = False
 ) -> list[StayOut]:
@@ -177,6 +192,7 @@ async def _shown(
             exited_at=row["exited_at"],
             ended_by=Ended(row["ended_by"]) if row["ended_by"] else None,
             not_after=row["not_after"],
+            charging_minutes=row["charging_minutes"],
             situations=[Situation(s) for s in row["situations"]],
             version=row["version"],
             changed_at=row["changed_at"],
@@ -219,6 +235,7 @@ def _version(v: StayVersion) -> VersionOut:
         state=StayState(v.state),
         entered_at=v.entered_at,
         exited_at=v.exited_at,
+        charging_minutes=v.charging_minutes,
         situations=[Situation(s) for s in v.situations],
     )
 

@@ -110,7 +110,7 @@ class Stay(Base):
     facts_until: Mapped[datetime | None]
     """From when to when what it rests on may lie; null: it goes on. What is outside cannot change it."""
     charging_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How long of it an electric car was charging."""
+    """How long of it an electric car was charging: the sum of its chargers' records."""
     situations: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default="{}")
     """What was out of the ordinary, by name: see schemas.Situation and rules.py."""
     version: Mapped[int] = mapped_column(default=1, server_default="1")
@@ -137,7 +137,21 @@ class StayVersion(Base):
     entered_at: Mapped[datetime]
     exited_at: Mapped[datetime | None]
     ended_by: Mapped[str | None]
+    charging_minutes: Mapped[int] = mapped_column(default=0, server_default="0")
     situations: Mapped[list[str]] = mapped_column(ARRAY(Text))
+
+
+class StayCharging(Base):
+    """A charger's record: how long the car was charging during a stay."""
+
+    __tablename__ = "stay_charging"
+    __table_args__ = (CheckConstraint("minutes >= 0", name="minutes"),)
+
+    stay_id: Mapped[UUID] = mapped_column(ForeignKey("stay.id"), primary_key=True)
+    record_id: Mapped[str] = mapped_column(primary_key=True)
+    minutes: Mapped[int]
+    said_by: Mapped[UUID]
+    said_at: Mapped[datetime]
 
 
 class StayMark(Base):

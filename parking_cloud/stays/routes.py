@@ -19,9 +19,12 @@ from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.idempotency import IdempotencyKey, once
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays import answering, decisions, looking, marking, policies
+from parking_cloud.stays.charging import note_charging
 from parking_cloud.stays.correction_routes import CorrectionController
 from parking_cloud.stays.schemas import StayState
 from parking_cloud.stays.wire import (
+    Charged,
+    ChargingIn,
     Decided,
     Ending,
     PlateSearch,
@@ -115,6 +118,20 @@ class StayController(Controller):
             evidence=data.evidence,
             now=now,
         )
+
+    @post("/{stay_id:uuid}/charging", guards=[allow(Role.INTEGRATION, Role.OPERATOR_STAFF)], status_code=200)
+    async def charging(
+        self,
+        request: PersonRequest,
+        session: AsyncSession,
+        settings: Settings,
+        clock: Clock,
+        stay_id: UUID,
+        data: ChargingIn,
+    ) -> Charged:
+        """A charger's record: so long the car was charging. Sent again, it counts once."""
+        vault = PlateVault(settings.plate_key)
+        return await note_charging(session, vault, request.user, stay_id, data, clock.now())
 
     @get("/", guards=[allow(*_SEE)])
     async def stays(

@@ -35,6 +35,7 @@ class StayOut(msgspec.Struct, frozen=True, kw_only=True):
     exited_at: datetime | None
     ended_by: Ended | None
     not_after: datetime | None
+    charging_minutes: int
     situations: list[Situation]
     version: int
     changed_at: datetime
@@ -80,7 +81,21 @@ class VersionOut(msgspec.Struct, frozen=True, kw_only=True):
     state: StayState
     entered_at: datetime
     exited_at: datetime | None
+    charging_minutes: int
     situations: list[Situation]
+
+
+class ChargingIn(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of a charger. The same `record_id` is the same record, however often it comes."""
+
+    record_id: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+    minutes: Annotated[int, msgspec.Meta(ge=0, le=10_080)]
+
+
+class Charged(msgspec.Struct, frozen=True):
+    """All minutes of the stay, by all its records."""
+
+    charging_minutes: int
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +103,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     readings: list[Reading]
     marks: list[MarkOut]
+    charging: list[ChargingIn]
     amount: int | None
     amount_at_most: int | None
     max_hours: float
