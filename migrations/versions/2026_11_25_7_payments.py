@@ -126,11 +126,13 @@ UP: list[str] = [
         provider_id TEXT,
         failure TEXT DEFAULT '' NOT NULL,
         attempts INTEGER DEFAULT '0' NOT NULL,
+        refusals INTEGER DEFAULT '0' NOT NULL,
         try_again_at timestamptz,
         created_at timestamptz NOT NULL,
         done_at timestamptz,
         CONSTRAINT pk_refund PRIMARY KEY (id),
-        CONSTRAINT ck_refund_state CHECK (state in ('due', 'sent', 'done', 'failed')),
+        CONSTRAINT ck_refund_state CHECK (state in ('due', 'sent', 'done', 'failed',
+            'replaced')),
         CONSTRAINT ck_refund_amount CHECK (amount > 0),
         CONSTRAINT ck_refund_done CHECK ((state = 'done') = (done_at is not null)),
         CONSTRAINT uq_refund_provider_id UNIQUE (provider_id),
@@ -257,7 +259,7 @@ UP: list[str] = [
         WHERE p.payment_id = NEW.payment_id AND p.charge_id = NEW.charge_id AND y.state = 'succeeded'
         FOR UPDATE OF p;
         SELECT coalesce(sum(amount), 0) INTO refunded FROM refund
-        WHERE payment_id = NEW.payment_id AND charge_id = NEW.charge_id;
+        WHERE payment_id = NEW.payment_id AND charge_id = NEW.charge_id AND state <> 'replaced';
         IF part IS NULL OR refunded + NEW.amount > part THEN
             RAISE EXCEPTION 'a refund of % is more than was paid: % of % are refunded already', NEW.amount,
                 refunded, part USING ERRCODE = 'check_violation';

@@ -138,4 +138,23 @@ async def paid_by_hand(
     return _back("done_by_hand", "refunds")
 
 
-route_handlers: list[ControllerRouterHandler] = [waive, refund, paid_by_hand]
+@post(
+    f"{PAGE}/refunds/{{refund_id:uuid}}/again",
+    guards=[allow(*MAY_MOVE_MONEY)],
+    exception_handlers=REFUSALS,
+    include_in_schema=False,
+    status_code=200,
+)
+async def try_again(
+    request: DeedRequest,
+    session: AsyncSession,
+    clock: Clock,
+    refund_id: UUID,
+    data: Annotated[ByHandForm, Body(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect:
+    """A refund that failed is asked of the provider once more."""
+    await staff.try_refund_again(session, request.user, refund_id, data.reason, clock.now())
+    return _back("done_again", "refunds")
+
+
+route_handlers: list[ControllerRouterHandler] = [waive, refund, paid_by_hand, try_again]

@@ -107,6 +107,7 @@ def refund_row(refund: Mapping[str, Any], t: Texts) -> dict[str, Any]:
         "failure": refund["failure"],
         "attempts": t["attempts"].format(n=refund["attempts"]) if refund["attempts"] > 1 else "",
         "by_hand": by_hand,
+        "may_try_again": refund["state"] == "failed",
     }
 
 

@@ -58,7 +58,16 @@ _STATES: dict[Shown, type[StrEnum]] = {
     Shown.PAYMENTS: PaymentState,
     Shown.REFUNDS: RefundState,
 }
-_SAID = ("done_waived", "done_refunded", "done_by_hand", "bad_amount", "no_reason", "changed", "not_yours")
+_SAID = (
+    "done_waived",
+    "done_refunded",
+    "done_by_hand",
+    "done_again",
+    "bad_amount",
+    "no_reason",
+    "changed",
+    "not_yours",
+)
 
 
 class SearchForm(msgspec.Struct, frozen=True):

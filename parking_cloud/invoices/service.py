@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -143,6 +143,21 @@ def red_due(receipt_amount: int, invoice_amount: int, refunds: Sequence[PaidBack
     return due
 
 
+def reds_to_ask(due: Sequence[_Red], asked: Mapping[UUID, int], refunds: Sequence[PaidBack]) -> list[_Red]:
+    """What is not asked yet of the red invoices that are due. `asked`: amounts, by refund; those of refunds
+    that others have replaced count for these."""
+    there = {refund.id for refund in refunds}
+    spare = sum(amount for refund_id, amount in asked.items() if refund_id not in there)
+    wanted = []
+    for red in due:
+        known = asked.get(red.refund_id)
+        covered = min(spare, red.amount if known is None else red.amount - known)
+        spare -= covered
+        if known is None and red.amount > covered:
+            wanted.append(_Red(red.refund_id, red.amount - covered))
+    return wanted
+
+
 async def reverse_refunded(session: AsyncSession, payment_ids: Sequence[UUID], now: datetime) -> None:
     """Ask for the red invoice of each refund of these payments, where there is an invoice; again asks
     nothing."""
@@ -154,7 +169,11 @@ async def reverse_refunded(session: AsyncSession, payment_ids: Sequence[UUID], n
     )
     for invoice, receipt in found.all():
         await alone(session, f"invoice of {receipt.id}")
-        asked = set(await session.scalars(select(Invoice.refund_id).where(Invoice.red_of == invoice.id)))
+        asked_for = select(Invoice.refund_id, Invoice.amount).where(
+            Invoice.red_of == invoice.id, Invoice.refund_id.is_not(None)
+        )
+        asked = {row.refund_id: row.amount for row in await session.execute(asked_for)}
+        going_back = await _refunds(session, receipt)
         session.add_all(
             Invoice(
                 receipt_id=receipt.id,
@@ -167,7 +186,6 @@ async def reverse_refunded(session: AsyncSession, payment_ids: Sequence[UUID], n
                 try_again_at=now,
                 asked_at=now,
             )
-            for red in red_due(receipt.amount, invoice.amount, await _refunds(session, receipt))
-            if red.refund_id not in asked
+            for red in reds_to_ask(red_due(receipt.amount, invoice.amount, going_back), asked, going_back)
         )
         await session.flush()

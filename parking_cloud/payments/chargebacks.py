@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,11 +12,11 @@ from parking_cloud.kernel.ids import new_id
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
 from parking_cloud.payments.charging import lock_charges, settle
-from parking_cloud.payments.models import Chargeback, Payment
+from parking_cloud.payments.models import Chargeback, Payment, Refund
 from parking_cloud.payments.provider import ProviderDispute
-from parking_cloud.payments.refunds import part_amounts, pay_back_disowned
+from parking_cloud.payments.refunds import part_amounts, pay_back_disowned, replace
 from parking_cloud.payments.rules import shares_of
-from parking_cloud.payments.schemas import PaymentState
+from parking_cloud.payments.schemas import PaymentState, RefundState
 
 
 async def dispute_seen(session: AsyncSession, provider: str, said: ProviderDispute, now: datetime) -> bool:
@@ -72,8 +73,25 @@ async def _move(session: AsyncSession, back: Chargeback, sign: int, now: datetim
         entries[drivers] = entries.get(drivers, 0) - sign * of_charge[charge.id]
     kind = "chargeback" if sign < 0 else "chargeback_won"
     await ledger.post(session, kind=kind, reference=str(back.id), at=now, entries=entries)
+    replaced = await _replaced(session, back.payment_id, now) if sign < 0 else {}
     for charge in charges:
-        back_to_payer = await pay_back_disowned(session, charge, back.payment_id, now) if sign > 0 else 0
-        await settle(
-            session, charge, charge.paid + sign * of_charge[charge.id] - back_to_payer, "dispute", now
-        )
+        back_to_payer = await pay_back_disowned(session, charge, back.payment_id, now)
+        paid = charge.paid + replaced.get(charge.id, 0) + sign * of_charge[charge.id] - back_to_payer
+        await settle(session, charge, paid, "dispute", now)
+
+
+async def _replaced(session: AsyncSession, payment_id: UUID, now: datetime) -> dict[UUID, int]:
+    """What was still to be paid back of a payment is not paid back as well: what of it remains to be,
+    follows from its charge. Fen that count as paid again, by charge."""
+    waiting = await session.scalars(
+        select(Refund)
+        .where(Refund.payment_id == payment_id, Refund.state.in_((RefundState.DUE, RefundState.FAILED)))
+        .order_by(Refund.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    again: dict[UUID, int] = {}
+    for refund in waiting.all():
+        await replace(session, refund, now)
+        again[refund.charge_id] = again.get(refund.charge_id, 0) + refund.amount
+    return again

@@ -48,7 +48,8 @@ _TAKE_REFUNDS = text(
     f"with due as ({_DUE.format(key='id', table='refund', at='try_again_at', more='')})"
     " update refund r set state = 'sent', try_again_at = :leased, attempts = r.attempts + 1"
     " from due, payment p where r.id = due.id and p.id = r.payment_id"
-    " returning r.id, p.provider, p.provider_id, r.provider_id, r.amount, r.attempts"
+    " returning r.id, p.provider, p.provider_id, r.provider_id, r.amount, r.attempts, r.refusals,"
+    "  r.created_at"
 )
 _NEWS_OF_SAVINGS = " and concerns <> 'saving'"
 _TAKE_NEWS = text(

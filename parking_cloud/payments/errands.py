@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.money import Fen
-from parking_cloud.payments import chargebacks, charging, refunds, rules, service
+from parking_cloud.payments import chargebacks, charging, refund_news, rules, service
 from parking_cloud.payments.provider import (
     Method,
     NewPayment,
@@ -68,6 +68,8 @@ class RefundJob(NamedTuple):
     provider_id: str | None
     amount: int
     attempts: int
+    refusals: int
+    created_at: datetime
 
 
 class NewsJob(NamedTuple):
@@ -154,7 +156,10 @@ class Errands:
                 said = await provider.look_at_refund(job.provider_id)
             else:
                 said = await provider.refund(
-                    payment_id=job.payment_id, amount=Fen(job.amount), key=str(job.id)
+                    payment_id=job.payment_id,
+                    amount=Fen(job.amount),
+                    key=str(job.id),
+                    refusals=job.refusals,
                 )
         except ProviderAway as away:
             self._note_away(job.provider, away, refund=str(job.id), attempts=job.attempts)
@@ -162,11 +167,19 @@ class Errands:
             return
         except ProviderRefused as refused:
             log.warning("the provider refused a refund", refund=str(job.id), code=refused.code)
-            async with transaction(self._sessions) as session:
-                await refunds.refund_failed(session, job.id, refused.code, self._clock.now())
+            await self._refund_refused(job, refused.code)
             return
         async with transaction(self._sessions) as session:
-            await refunds.refund_seen(session, job.id, said, self._clock.now())
+            await refund_news.refund_seen(session, job.id, said, self._clock.now())
+
+    async def _refund_refused(self, job: RefundJob, code: str) -> None:
+        now = self._clock.now()
+        if rules.will_pass(code, now - job.created_at):
+            what = "refund set try_again_at = :at, refusals = refusals + 1 where state = 'sent' and"
+            await self._put_off(what, job)
+            return
+        async with transaction(self._sessions) as session:
+            await refund_news.refund_failed(session, job.id, code, now)
 
     async def hear(self, job: NewsJob) -> None:
         """Look at what a webhook told of: it may be old, so what counts is what the provider says now."""
@@ -199,7 +212,7 @@ class Errands:
             case "refund":
                 refund = await provider.look_at_refund(job.reference)
                 async with transaction(self._sessions) as session:
-                    known = await refunds.refund_heard(session, job.provider, refund, now())
+                    known = await refund_news.refund_heard(session, job.provider, refund, now())
             case _:
                 payment = await provider.look_at_payment(job.reference)
                 async with transaction(self._sessions) as session:

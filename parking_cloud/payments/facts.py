@@ -127,7 +127,8 @@ async def payment_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UU
     for part in await session.scalars(query):
         parts.setdefault(part.payment_id, []).append(Part(part.charge_id, part.amount))
     refunds: dict[UUID, list[PaidBack]] = {}
-    for refund in await session.scalars(select(Refund).where(Refund.payment_id.in_(ids)).order_by(Refund.id)):
+    going_back = select(Refund).where(Refund.payment_id.in_(ids), Refund.state != RefundState.REPLACED)
+    for refund in await session.scalars(going_back.order_by(Refund.id)):
         refunds.setdefault(refund.payment_id, []).append(
             PaidBack(
                 id=refund.id,

@@ -174,6 +174,9 @@ class Refund(Base):
     provider_id: Mapped[str | None]
     failure: Mapped[str] = mapped_column(default="", server_default="")
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    refusals: Mapped[int] = mapped_column(default=0, server_default="0")
+    """So often the provider would not for now: a provider repeats its refusal of a key, so each has the next
+    attempt take a new one."""
     try_again_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     done_at: Mapped[datetime | None]

@@ -81,7 +81,8 @@ _CHARGE_TOTALS = (
 _REFUND_TOTALS = (
     "select"
     " (select coalesce(sum(r.amount), 0)::bigint from refund r join charge c on c.id = r.charge_id"
-    f"  where r.created_at >= :since and r.created_at < :until and {_WHOSE}),"
+    "  where r.created_at >= :since and r.created_at < :until and r.state <> 'replaced'"
+    f"  and {_WHOSE}),"
     " (select count(*) from refund r join charge c on c.id = r.charge_id"
     "  where (r.state = 'failed' or r.state = 'due' and r.try_again_at is null)"
     f"  and {_WHOSE})"

@@ -1,4 +1,4 @@
-"""Money going back: decided with the charge, asked of the provider by the desk, done or failed as it says."""
+"""Money going back: decided with the charge. What became of it at the provider is refund_news's."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
 from parking_cloud.payments.events import PAYMENT_CHANGED
 from parking_cloud.payments.models import Charge, Chargeback, Payment, PaymentPart, Refund
-from parking_cloud.payments.provider import Method, ProviderRefund, ProviderState
-from parking_cloud.payments.rules import Paid, look_after, refunds_from, shares_of
+from parking_cloud.payments.rules import Paid, refunds_from, shares_of
 from parking_cloud.payments.schemas import RefundState
 
 CASH = "cash"
@@ -29,7 +28,7 @@ async def paid_parts(session: AsyncSession, charge_id: UUID) -> list[Paid]:
     rows = await session.execute(
         text(
             "select y.id, y.succeeded_at, p.amount - coalesce((select sum(r.amount) from refund r"
-            "  where r.payment_id = y.id and r.charge_id = p.charge_id), 0)::bigint"
+            "  where r.payment_id = y.id and r.charge_id = p.charge_id and r.state <> 'replaced'), 0)::bigint"
             " from payment_part p join payment y on y.id = p.payment_id"
             " where p.charge_id = :charge and y.state = 'succeeded'"
         ),
@@ -104,41 +103,8 @@ async def _decide(
         )
         session.add(refund)
         operator = charge.operator_id
-        await _post(session, "refund", refund, now, _drivers(operator), _refunds(operator))
+        await post_refund(session, "refund", refund, now, _drivers(operator), refunds_of(operator))
         await outbox.add(session, PAYMENT_CHANGED, str(payment_id), {})
-
-
-async def refund_seen(
-    session: AsyncSession, refund_id: UUID, said: ProviderRefund, now: datetime
-) -> RefundState:
-    """A refund is as the provider says it is now; said again, nothing changes."""
-    refund = await _locked(session, refund_id)
-    refund.provider_id = said.id
-    match said.state:
-        case ProviderState.SUCCEEDED:
-            await _done(session, refund, now)
-        case ProviderState.FAILED | ProviderState.CANCELLED:
-            await refund_failed(session, refund_id, said.failure or said.state, now)
-        case ProviderState.PENDING:
-            if refund.state == RefundState.SENT:
-                refund.try_again_at = now + look_after(now - refund.created_at)
-    await session.flush()
-    return RefundState(refund.state)
-
-
-async def refund_heard(session: AsyncSession, provider: str, said: ProviderRefund, now: datetime) -> bool:
-    """News of a refund, by its id there or by the key we gave it. False: it is none of ours."""
-    ours = Refund.provider_id == said.id
-    if (key := as_id(said.key)) is not None:
-        ours |= Refund.id == key
-    refund_id = await session.scalar(
-        select(Refund.id)
-        .join(Payment, Payment.id == Refund.payment_id)
-        .where(Payment.provider == provider, ours)
-    )
-    if refund_id is not None:
-        await refund_seen(session, refund_id, said, now)
-    return refund_id is not None
 
 
 def as_id(key: str) -> UUID | None:
@@ -149,59 +115,44 @@ def as_id(key: str) -> UUID | None:
         return None
 
 
-async def refund_failed(session: AsyncSession, refund_id: UUID, failure: str, now: datetime) -> None:
-    """The provider will not pay it back, or could not after all: a person has to."""
-    refund = await _locked(session, refund_id)
-    if refund.failure:
-        return  # told before; a person may have paid it back since
-    if refund.state == RefundState.DONE:
-        # The money has come back to the provider's account, and is owed to the driver again.
-        payment, operator = await _of(session, refund)
-        await _post(session, "refund_failed", refund, now, _held_by(payment, operator), _refunds(operator))
-    refund.state, refund.failure = RefundState.FAILED, failure
-    refund.done_at = refund.try_again_at = None
+async def replace(session: AsyncSession, refund: Refund, now: datetime) -> None:
+    """Nothing goes back by this one any more. By so much more is paid of its charge, which the caller has
+    locked, and has to settle."""
+    refund.state, refund.done_at, refund.try_again_at = RefundState.REPLACED, None, None
+    operator = await _operator_of(session, refund)
+    await post_refund(session, "refund_replaced", refund, now, refunds_of(operator), _drivers(operator))
     await outbox.add(session, PAYMENT_CHANGED, str(refund.payment_id), {})
+    await session.flush()
 
 
 async def paid_by_hand(session: AsyncSession, refund_id: UUID, now: datetime) -> Refund:
     """A person has paid back, from the operator's cash, what no provider will; again changes nothing."""
-    refund = await _locked(session, refund_id)
+    refund = await locked_refund(session, refund_id)
     if refund.state == RefundState.FAILED or (
         refund.state == RefundState.DUE and refund.try_again_at is None
     ):
-        _, operator = await _of(session, refund)
+        operator = await _operator_of(session, refund)
         refund.state, refund.done_at = RefundState.DONE, now
-        await _post(session, "refund_by_hand", refund, now, _refunds(operator), _cash(operator))
+        await post_refund(session, "refund_by_hand", refund, now, refunds_of(operator), cash_of(operator))
         await outbox.add(session, PAYMENT_CHANGED, str(refund.payment_id), {})
     await session.flush()
     return refund
 
 
-async def _done(session: AsyncSession, refund: Refund, now: datetime) -> None:
-    if refund.state not in (RefundState.DUE, RefundState.SENT):
-        return
-    payment, operator = await _of(session, refund)
-    refund.state, refund.done_at, refund.try_again_at = RefundState.DONE, now, None
-    await _post(session, "refund_done", refund, now, _refunds(operator), _held_by(payment, operator))
-    await outbox.add(session, PAYMENT_CHANGED, str(refund.payment_id), {})
-
-
-async def _locked(session: AsyncSession, refund_id: UUID) -> Refund:
+async def locked_refund(session: AsyncSession, refund_id: UUID) -> Refund:
+    """Where its charge is locked as well, that comes first."""
     refund = await session.get(Refund, refund_id, with_for_update=True, populate_existing=True)
     assert refund is not None
     return refund
 
 
-async def _of(session: AsyncSession, refund: Refund) -> tuple[Payment, UUID]:
-    """Its payment, and whose charge it is for."""
-    payment = await session.get(Payment, refund.payment_id)
+async def _operator_of(session: AsyncSession, refund: Refund) -> UUID:
     operator = await session.scalar(select(Charge.operator_id).where(Charge.id == refund.charge_id))
-    assert payment is not None
     assert operator is not None
-    return payment, operator
+    return operator
 
 
-async def _post(
+async def post_refund(
     session: AsyncSession, kind: str, refund: Refund, at: datetime, debit: Account, credit: Account
 ) -> None:
     amount = Fen(refund.amount)
@@ -213,19 +164,12 @@ def _drivers(operator: UUID) -> Account:
     return Account(AccountKind.DRIVER, operator)
 
 
-def _refunds(operator: UUID) -> Account:
+def refunds_of(operator: UUID) -> Account:
     return Account(AccountKind.REFUNDS, operator)
 
 
-def _cash(operator: UUID) -> Account:
+def cash_of(operator: UUID) -> Account:
     return Account(AccountKind.CASH, operator)
-
-
-def _held_by(payment: Payment, operator: UUID) -> Account:
-    """Where a payment's money lies."""
-    if payment.method == Method.CASH:
-        return _cash(operator)
-    return Account(AccountKind.PROVIDER, name=payment.provider)
 
 
 async def due_by_hand(session: AsyncSession, operator_id: UUID | None, limit: int) -> list[Refund]:

@@ -34,6 +34,9 @@ SAME_QUESTION = timedelta(minutes=1)
 PAY_LATER_OVERDUE = timedelta(days=30)
 """The payment period (缴费期): who owes for longer is not in good standing."""
 
+_PASSING = ("balance_insufficient", "insufficient_funds", "lock_timeout", "processing_error")
+_PASSES_WITHIN = timedelta(days=3)
+
 K = TypeVar("K")
 
 
@@ -154,6 +157,11 @@ def lives(by_mandate: bool) -> timedelta:
 def back_off(attempts: int) -> timedelta:
     """How long to wait after the nth try that got no answer: 1 s, 2 s, 4 s … 10 min."""
     return min(timedelta(seconds=2.0 ** min(max(attempts - 1, 0), 20)), SLOWEST)
+
+
+def will_pass(refusal: str, waited: timedelta) -> bool:
+    """True where a refund was refused for a reason that goes away by itself, and there is time for that."""
+    return refusal in _PASSING and waited < _PASSES_WITHIN
 
 
 def look_after(age: timedelta) -> timedelta:

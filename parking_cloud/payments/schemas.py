@@ -51,4 +51,7 @@ class RefundState(StrEnum):
     """Asked of the provider; its answer may be lost."""
     DONE = "done"
     FAILED = "failed"
-    """The provider will not: a person has to pay it back another way."""
+    """The provider will not: a person has to pay it back another way, or has it tried again."""
+    REPLACED = "replaced"
+    """Nothing goes back by this one any more: the payer's bank took the money back itself, or another refund
+    stands in its place."""

@@ -12,9 +12,9 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotFound, Problem
-from parking_cloud.payments import charging, refunds
+from parking_cloud.payments import charging, refund_news, refunds
 from parking_cloud.payments.models import Charge, Refund
-from parking_cloud.payments.schemas import ChargeState
+from parking_cloud.payments.schemas import ChargeState, RefundState
 
 
 class ChargeNotFound(NotFound):
@@ -84,14 +84,33 @@ async def paid_by_hand(
 ) -> None:
     """A refund that waits for a person was paid back from the till. Again changes nothing.
 
+    Raises RefundNotFound, NotAllowed, InvalidInput, ChargeChanged (it is not to be paid back any more).
+    """
+    await _their_refund(session, who, refund_id, reason)
+    refund = await refunds.paid_by_hand(session, refund_id, now)
+    if refund.state == RefundState.REPLACED:
+        raise ChargeChanged()
+    await _note(session, who, "refund paid by hand", refund_id, reason, {})
+
+
+async def try_refund_again(
+    session: AsyncSession, who: Identity, refund_id: UUID, reason: str, now: datetime
+) -> None:
+    """A refund that failed is asked of the provider once more, by another in its place. Again changes
+    nothing.
+
     Raises RefundNotFound, NotAllowed, InvalidInput.
     """
+    await _their_refund(session, who, refund_id, reason)
+    await refund_news.try_again(session, refund_id, now)
+    await _note(session, who, "refund tried again", refund_id, reason, {})
+
+
+async def _their_refund(session: AsyncSession, who: Identity, refund_id: UUID, reason: str) -> None:
     charge_id = await session.scalar(select(Refund.charge_id).where(Refund.id == refund_id))
     if charge_id is None:
         raise RefundNotFound()
     await _theirs(session, who, charge_id, reason)
-    await refunds.paid_by_hand(session, refund_id, now)
-    await _note(session, who, "refund paid by hand", refund_id, reason, {})
 
 
 async def _theirs(session: AsyncSession, who: Identity, charge_id: UUID, reason: str) -> Charge:

@@ -53,6 +53,11 @@ class ByHandIn(msgspec.Struct, frozen=True, kw_only=True):
     """How it was paid back, and to whom."""
 
 
+class AgainIn(msgspec.Struct, frozen=True, kw_only=True):
+    reason: Reason
+    """Why it may go through now."""
+
+
 StaffRequest = Request[Identity, Any, Any]
 Limit = Annotated[int, Parameter(ge=1, le=500)]
 
@@ -132,4 +137,12 @@ async def by_hand(
     await staff.paid_by_hand(session, request.user, refund_id, data.reason, clock.now())
 
 
-route_handlers: list[ControllerRouterHandler] = [cash, charge, waiver, pay_back, waiting, by_hand]
+@post("/v1/refunds/{refund_id:uuid}/again", guards=[_DECIDE], status_code=204, tags=["payments"])
+async def again(
+    request: StaffRequest, session: AsyncSession, clock: Clock, refund_id: UUID, data: AgainIn
+) -> None:
+    """Ask the provider once more for a refund that failed. Again changes nothing."""
+    await staff.try_refund_again(session, request.user, refund_id, data.reason, clock.now())
+
+
+route_handlers: list[ControllerRouterHandler] = [cash, charge, waiver, pay_back, waiting, by_hand, again]

@@ -139,7 +139,7 @@ class StripeProvider:
                 intent = await self._v1.payment_intents.retrieve_async(payment_id)
         return read_payment(intent.to_dict(), self._form)
 
-    async def refund(self, *, payment_id: str, amount: int, key: str) -> ProviderRefund:
+    async def refund(self, *, payment_id: str, amount: int, key: str, refusals: int = 0) -> ProviderRefund:
         with _as_ours():
             # Refunds are few, and may be tried again days later: what was done is looked for first.
             page = await self._v1.refunds.list_async({"payment_intent": payment_id, "limit": _PAGE})
@@ -149,7 +149,7 @@ class StripeProvider:
                     return read_refund(said)
             refund = await self._v1.refunds.create_async(
                 {"payment_intent": payment_id, "amount": amount, "metadata": {"key": key}},
-                {"idempotency_key": key},
+                {"idempotency_key": f"{key}-{refusals}" if refusals else key},
             )
         return read_refund(refund.to_dict())
 

@@ -30,7 +30,7 @@ from parking_cloud.invoices.issuing import (
 )
 from parking_cloud.invoices.models import Invoice, Receipt
 from parking_cloud.invoices.schemas import InvoiceIn, InvoiceState, PaidOut, TitleKind
-from parking_cloud.invoices.service import red_due
+from parking_cloud.invoices.service import red_due, reds_to_ask
 from parking_cloud.kernel.contacts import ContactVault
 from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.settings import Settings
@@ -311,3 +311,14 @@ def test_red_invoices_take_exactly_what_was_refunded_since(amounts: list[int], b
     due = red_due(receipt, invoice, refunds)
     assert sum(red.amount for red in due) == sum(amounts[before:])
     assert [red.refund_id for red in due] == [refund.id for refund in refunds[before:]]
+
+
+def test_a_refund_in_the_place_of_another_is_not_taken_off_the_invoice_again() -> None:
+    failed, kept, anew = back(600), back(100), back(600)
+    first = reds_to_ask(red_due(1_000, 1_000, [failed, kept]), {}, [failed, kept])
+    asked = {red.refund_id: red.amount for red in first}
+    assert asked == {failed.id: 600, kept.id: 100}
+    going_back = [kept, anew]
+    assert reds_to_ask(red_due(1_000, 1_000, going_back), asked, going_back) == []
+    more = [kept, anew, back(300)]
+    assert [red.amount for red in reds_to_ask(red_due(1_000, 1_000, more), asked, more)] == [300]

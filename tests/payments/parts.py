@@ -134,7 +134,8 @@ class ScriptedProvider:
         self.payments: dict[str, ProviderPayment] = {}
         self.refunds: dict[str, ProviderRefund] = {}
         self.disputes: dict[str, ProviderDispute] = {}
-        self.refuses_refunds = False
+        self.refuses_refunds = self.lacks_balance = False
+        self.refusals: dict[tuple[str, int], str] = {}
         self.calls = 0
         self.away = False
 
@@ -216,12 +217,15 @@ class ScriptedProvider:
         self.after()
         return self.payments[payment_id]
 
-    async def refund(self, *, payment_id: str, amount: Fen, key: str) -> ProviderRefund:
+    async def refund(self, *, payment_id: str, amount: Fen, key: str, refusals: int = 0) -> ProviderRefund:
         self.before()
         known = next((r for r in self.refunds.values() if r.key == key), None)
         if known is None:
-            if self.refuses_refunds:
-                raise ProviderRefused("charge_disputed")
+            if self.refuses_refunds or self.lacks_balance:
+                code = "charge_disputed" if self.refuses_refunds else "balance_insufficient"
+                self.refusals.setdefault((key, refusals), code)
+            if (key, refusals) in self.refusals:
+                raise ProviderRefused(self.refusals[key, refusals])
             known = ProviderRefund(
                 id=f"re_{len(self.refunds)}",
                 state=ProviderState.SUCCEEDED,

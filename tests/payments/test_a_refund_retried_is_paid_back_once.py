@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from parking_cloud.payments import refunds
+from parking_cloud.payments import refund_news, refunds
 from parking_cloud.payments.provider import ProviderAway, ProviderState
 from tests.payments.parts import HOUR, minute, restate, voided
 from tests.payments.scene import Scene
@@ -89,6 +89,54 @@ async def test_what_the_provider_will_not_pay_back_a_person_does(money: Scene) -
     assert await money.ledger() == {"cash": -HOUR, "provider": HOUR}
 
 
+async def test_what_is_refused_for_now_is_paid_back_once_it_can_be(money: Scene) -> None:
+    """As while the balance does not reach; the provider repeats its refusal of a key."""
+    await money.ended(60)
+    await money.paid(HOUR, 60)
+    money.provider.lacks_balance = True
+    await voided(money.session, money.stay)
+    await money.assessed(70)
+    for at in range(70, 200, 10):
+        await money.works(at)
+    (refund,) = await money.refunds()
+    assert (refund.state, refund.failure, refund.refusals > 5) == ("sent", "", True)
+    money.provider.lacks_balance = False
+    await money.works(300)
+    (refund,) = await money.refunds()
+    assert (refund.state, [r.amount for r in money.provider.refunds.values()]) == ("done", [HOUR])
+    assert await money.ledger() == {}
+
+
+async def test_what_is_refused_for_days_is_a_persons(money: Scene) -> None:
+    await money.ended(60)
+    await money.paid(HOUR, 60)
+    money.provider.lacks_balance = True
+    await voided(money.session, money.stay)
+    await money.assessed(70)
+    await money.works(70)
+    await money.works(70 + 3 * 24 * 60)
+    (refund,) = await money.refunds()
+    assert (refund.state, refund.failure) == ("failed", "balance_insufficient")
+
+
+async def test_tried_again_by_a_person_another_refund_takes_its_place(money: Scene) -> None:
+    await money.ended(60)
+    await money.paid(HOUR, 60)
+    money.provider.refuses_refunds = True
+    await voided(money.session, money.stay)
+    await money.assessed(70)
+    await money.works(70)
+    (failed,) = await money.refunds()
+    money.provider.refuses_refunds = False
+    for _ in range(2):
+        await refund_news.try_again(money.session, failed.id, minute(80))
+        await money.session.commit()
+    await money.works(90)
+    assert [(r.state, r.amount) for r in await money.refunds()] == [("replaced", HOUR), ("done", HOUR)]
+    assert [r.amount for r in money.provider.refunds.values()] == [HOUR]
+    assert (await money.ledger(), await money.stands()) == ({}, ("void", 0, 0))
+
+
 async def test_one_that_comes_back_from_the_bank_is_owed_again(money: Scene) -> None:
     await money.ended(60)
     await money.paid(HOUR, 60)
@@ -100,13 +148,13 @@ async def test_one_that_comes_back_from_the_bank_is_owed_again(money: Scene) -> 
         money.provider.refunds["re_0"], state=ProviderState.FAILED, failure="lost_or_stolen_card"
     )
     for _ in range(2):
-        assert await refunds.refund_heard(money.session, "stripe", failed, minute(90))
+        assert await refund_news.refund_heard(money.session, "stripe", failed, minute(90))
         await money.session.commit()
     assert await money.ledger() == {"refunds": -HOUR, "provider": HOUR}
     await refunds.paid_by_hand(money.session, refund.id, minute(95))
     await money.session.commit()
     # Old news that it failed must not undo what a person has paid.
-    await refunds.refund_heard(money.session, "stripe", failed, minute(99))
+    await refund_news.refund_heard(money.session, "stripe", failed, minute(99))
     await money.session.commit()
     assert await money.ledger() == {"cash": -HOUR, "provider": HOUR}
 

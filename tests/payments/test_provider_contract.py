@@ -160,6 +160,19 @@ async def test_a_refund_goes_back_once_however_often_it_is_asked_for(contract: C
     assert again == first == await contract.provider.look_at_refund(first.id)
 
 
+async def test_a_refund_refused_for_now_goes_through_later(contract: Contract) -> None:
+    """A provider may repeat its refusal of a key: after each, the next attempt takes a new one."""
+    payment = await contract.provider.open_payment(new_payment())
+    key = str(uuid.uuid4())
+    with pytest.raises(ProviderRefused):
+        await contract.provider.refund(payment_id=payment.id, amount=AMOUNT, key=key)
+    await contract.pay_by_card(payment)
+    done = await contract.provider.refund(payment_id=payment.id, amount=AMOUNT, key=key, refusals=1)
+    assert (done.state, done.key) == (ProviderState.SUCCEEDED, key)
+    again = await contract.provider.refund(payment_id=payment.id, amount=AMOUNT, key=key, refusals=2)
+    assert again == done
+
+
 async def test_parts_are_refunded_up_to_the_whole(contract: Contract) -> None:
     payment = await contract.paid()
     for _ in range(2):

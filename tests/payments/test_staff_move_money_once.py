@@ -139,3 +139,23 @@ async def test_refunds_of_cash_wait_for_a_person(office: Office) -> None:
         assert (await office.post(by_hand, {"reason": REASON}, office.signed())).status_code == 204
     assert await office.money.ledger() == {}
     assert (await office.client.get(waiting, headers=office.signed())).json() == []
+
+
+async def test_a_refund_that_failed_is_tried_again_once_and_by_its_own_operator(office: Office) -> None:
+    await office.money.paid(2 * HOUR, 131)
+    office.money.provider.refuses_refunds = True
+    await office.post(f"/v1/charges/{office.charge}/waiver", {"amount": 0, "reason": REASON}, office.signed())
+    await office.money.works(150)
+    (failed,) = (await office.client.get("/v1/refunds/waiting", headers=office.signed())).json()
+    again = f"/v1/refunds/{failed['id']}/again"
+    others = await office.post(again, {"reason": REASON}, office.signed(operator=uuid4()))
+    assert others.status_code == 403
+    office.money.provider.refuses_refunds = False
+    for _ in range(2):
+        assert (await office.post(again, {"reason": REASON}, office.signed())).status_code == 204
+    by_hand = await office.post(f"/v1/refunds/{failed['id']}/by-hand", {"reason": REASON}, office.signed())
+    assert (by_hand.status_code, by_hand.json()["type"].rpartition(":")[2]) == (409, "charge-changed")
+    await office.money.works(160)
+    assert [r.amount for r in office.money.provider.refunds.values()] == [2 * HOUR]
+    assert await office.money.stands() == ("settled", 0, 0)
+    assert await office.money.ledger() == {}

@@ -46,13 +46,14 @@ STEP = st.one_of(
     st.tuples(st.just("cash"), WHICH, st.sampled_from([100, 600, 1200])),
     st.tuples(st.just("waive"), WHICH, st.sampled_from([0, 300, 900])),
     st.tuples(st.just("pay_back_by_hand")),
+    st.tuples(st.just("try_refunds_again")),
     st.tuples(st.just("bank"), ANY, st.sampled_from(["open", "won", "lost"]), st.integers(0, 5)),
     DESK,
     DESK,
     DESK,
     DESK,
     st.tuples(st.just("wait"), st.integers(1, 30)),
-    st.tuples(st.just("set"), st.sampled_from(["away", "refuses_refunds"]), st.booleans()),
+    st.tuples(st.just("set"), st.sampled_from(["away", "refuses_refunds", "lacks_balance"]), st.booleans()),
     st.tuples(st.just("lose"), st.integers(1, 3)),
 )
 CRASH = st.none() | st.integers(0, 6)
@@ -96,12 +97,22 @@ async def check_always(session: AsyncSession) -> None:
     earned = "select operator_id, -sum(amount)::bigint from charge group by 1"
     to_refund = (
         "select c.operator_id, -sum(r.amount)::bigint from refund r join charge c on c.id = r.charge_id"
-        " where r.state <> 'done' group by 1"
+        " where r.state not in ('done', 'replaced') group by 1"
     )
     assert await on_accounts(session, AccountKind.DRIVER) == await by_operator(session, owed)
     assert await on_accounts(session, AccountKind.OPERATOR) == await by_operator(session, earned)
     assert await on_accounts(session, AccountKind.REFUNDS) == await by_operator(session, to_refund)
     assert await session.scalar(text("select count(*) from charge where paid > amount")) == 0
+    # Nothing waits to be paid back by a person that a bank has paid back, or that is more than was paid.
+    twice = text(
+        "select count(*) from payment p, lateral"
+        " (select coalesce(sum(r.amount), 0) as back, bool_or(r.state in ('due', 'failed')) as waits"
+        "  from refund r where r.payment_id = p.id and r.state <> 'replaced') r, lateral"
+        " (select coalesce(sum(b.amount), 0) as taken from chargeback b"
+        "  where b.payment_id = p.id and b.state <> 'won') b"
+        " where r.waits and r.back + b.taken > p.amount"
+    )
+    assert await session.scalar(twice) == 0
 
 
 async def check_at_the_end(world: World, session: AsyncSession) -> None:
@@ -117,7 +128,9 @@ async def check_at_the_end(world: World, session: AsyncSession) -> None:
     assert set(succeeded) == paid
     open_ = "select count(*) from payment where state in ('created', 'pending') or look_again_at is not null"
     assert await session.scalar(text(open_)) == 0
-    assert await session.scalar(text("select count(*) from refund where state <> 'done'")) == 0
+    assert (
+        await session.scalar(text("select count(*) from refund where state not in ('done', 'replaced')")) == 0
+    )
     done = await session.scalars(
         text("select id::text from refund where provider_id is not null and failure = ''")
     )
@@ -149,7 +162,7 @@ async def check_that_no_news_is_needed(world: World, session: AsyncSession) -> N
     kept = (
         "select count(*) from payment_part p join payment y on y.id = p.payment_id where p.disowned"
         " and y.state = 'succeeded' and p.amount > (select coalesce(sum(r.amount), 0) from refund r"
-        " where r.payment_id = p.payment_id and r.charge_id = p.charge_id)"
+        " where r.payment_id = p.payment_id and r.charge_id = p.charge_id and r.state <> 'replaced')"
         " and not exists (select from chargeback b where b.payment_id = y.id and b.state <> 'won')"
     )
     assert await session.scalar(text(kept)) == 0, "money of a vehicle that was never there"
@@ -197,6 +210,24 @@ CLOSED = ("becomes", 0, StayState.CLOSED, 90)
         (("pay", 0, Method.CARD), None),
         (("desk",), 2),
         (("payer_decides", 1, True, None), None),
+        (("desk",), None),
+    ]
+)
+@example(
+    # A refund is refused, and then the bank takes the money back: a person must not pay it back as well.
+    steps=[
+        (CLOSED, None),
+        (("desk",), None),
+        (("pay", 0, Method.CARD), None),
+        (("payer_decides", 0, True, 0), None),
+        (("desk",), None),
+        (("set", "refuses_refunds", True), None),
+        (("becomes", 0, StayState.VOID, 0), None),
+        (("desk",), None),
+        (("bank", 0, "open", 0), None),
+        (("desk",), None),
+        (("try_refunds_again",), None),
+        (("bank", 0, "won", 1), None),
         (("desk",), None),
     ]
 )

@@ -17,7 +17,7 @@ from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.db import make_sessions, transaction
 from parking_cloud.kernel.problems import Problem
 from parking_cloud.kernel.settings import Settings
-from parking_cloud.payments import charging, refunds, service
+from parking_cloud.payments import charging, refund_news, refunds, service
 from parking_cloud.payments.desk import Desk
 from parking_cloud.payments.offers import charges_for, keep_offer, offer_for
 from parking_cloud.payments.paying import Cashier, PayIn
@@ -242,6 +242,11 @@ class World:
             for refund in await refunds.due_by_hand(session, None, 100):
                 await refunds.paid_by_hand(session, refund.id, self.clock.now())
 
+    async def try_refunds_again(self) -> None:
+        async with transaction(self.sessions) as session:
+            for refund in await refunds.due_by_hand(session, None, 100):
+                await refund_news.try_again(session, refund.id, self.clock.now())
+
     # the provider's side
 
     def payment(self, which: int) -> str | None:
@@ -279,7 +284,7 @@ class World:
 
     async def settles_down(self) -> None:
         """Everybody answers again, nothing new happens, and the desk has hours for what is left."""
-        self.provider.away = self.provider.refuses_refunds = False
+        self.provider.away = self.provider.refuses_refunds = self.provider.lacks_balance = False
         self.lost_answers = 0
         for number, dispute in enumerate(self.provider.disputes.values()):
             await self.webhook(2000 + number, payment_id=dispute.payment_id, dispute=dispute)

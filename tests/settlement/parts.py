@@ -73,8 +73,8 @@ class BookkeepingProvider(ScriptedProvider):
         yield
         self._loses_answers = False
 
-    async def refund(self, *, payment_id: str, amount: Fen, key: str) -> ProviderRefund:
-        refund = await super().refund(payment_id=payment_id, amount=amount, key=key)
+    async def refund(self, *, payment_id: str, amount: Fen, key: str, refusals: int = 0) -> ProviderRefund:
+        refund = await super().refund(payment_id=payment_id, amount=amount, key=key, refusals=refusals)
         if self._refunds_wait:
             refund = msgspec.structs.replace(refund, state=ProviderState.PENDING)
             self.refunds[refund.id] = refund
