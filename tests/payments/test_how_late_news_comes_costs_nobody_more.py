@@ -86,12 +86,12 @@ async def test_news_in_any_order_ends_the_same(money: Scene, order: tuple[str, .
         match news:
             case "exit":
                 await left(money.session, money.stay, 52)
-            case "earlier entry":
-                await restate(
-                    money.session, money.stay, entered_at=minute(-10), derived_entered_at=minute(-10)
-                )
-            case "payment" | "second payment":
-                await hears_of(money, first if news == "payment" else "pi_second")
+            case "entry":
+                await restate(money.session, money.stay, entered_at=minute(-10))
+            case "payment":
+                await hears_of(money, first)
+            case _:
+                await hears_of(money, "pi_second")
         await money.assessed(60)
     await money.works(90)
     assert await money.stands() == ("settled", HOUR, HOUR)
