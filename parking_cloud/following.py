@@ -29,7 +29,7 @@ from parking_cloud.payments import mandates, permit_sales
 from parking_cloud.payments.events import CHARGE_CHANGED, PAYMENT_CHANGED
 from parking_cloud.payments.mandate_desk import MandateDesk
 from parking_cloud.payments.provider import Provider
-from parking_cloud.payments.schemas import ChargeKind
+from parking_cloud.payments.schemas import ChargeKind, ChargeState, PaymentState, Via
 from parking_cloud.projection import insistently
 from parking_cloud.settlement.reconciling import Reconciler
 
@@ -37,22 +37,39 @@ Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[datetime], Awaitable[int]]
 """Does what is due, and says how much that was."""
 
-_note_stays, _note_permits = note("arrears", "mandate"), note("permit")
+_note_arrears, _note_mandates, _note_permits = note("arrears"), note("mandate"), note("permit")
+_note_receipts, _note_mandate_payments = note("receipts"), note("mandate payment")
 
 
 async def _note_charges(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
-    of_permits = [message for message in messages if message.payload.get("kind") == ChargeKind.PERMIT]
-    of_stays = [message for message in messages if message.payload.get("kind") != ChargeKind.PERMIT]
-    if of_stays:
-        await _note_stays(session, redis, of_stays)
-    if of_permits:
-        await _note_permits(session, redis, of_permits)
+    """Most changes are of charges that are paid before leaving: of those nothing follows."""
+
+    def where(concerns: Callable[[str, str, str], bool]) -> list[OutboxMessage]:
+        told = ((m, m.payload) for m in messages)
+        return [m for m, said in told if concerns(said["kind"], said["was"], said["state"])]
+
+    due, permit = ChargeState.DUE, ChargeKind.PERMIT
+    await _note(session, redis, _note_arrears, where(lambda k, was, s: k != permit and due in (was, s)))
+    await _note(session, redis, _note_mandates, where(lambda kind, _, state: kind != permit and state == due))
+    await _note(session, redis, _note_permits, where(lambda kind, _, __: kind == permit))
 
 
-NOTED: dict[str, Handler] = {
-    CHARGE_CHANGED: _note_charges,
-    PAYMENT_CHANGED: note("receipts", "mandate payment"),
-}
+async def _note_payments(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
+    """A refund tells no state: receipts show it, and invoices are reversed for it."""
+    paid = [m for m in messages if m.payload.get("state", PaymentState.SUCCEEDED) == PaymentState.SUCCEEDED]
+    by_mandate = [m for m in messages if m.payload.get("via") == Via.MANDATE]
+    await _note(session, redis, _note_receipts, paid)
+    await _note(session, redis, _note_mandate_payments, by_mandate)
+
+
+async def _note(
+    session: AsyncSession, redis: Redis, noting: Handler, messages: Sequence[OutboxMessage]
+) -> None:
+    if messages:
+        await noting(session, redis, messages)
+
+
+NOTED: dict[str, Handler] = {CHARGE_CHANGED: _note_charges, PAYMENT_CHANGED: _note_payments}
 """Outbox handlers: what is to be done about what has changed."""
 
 

@@ -182,7 +182,6 @@ async def waive(session: AsyncSession, charge: Charge, amount: int, now: datetim
 async def settle(session: AsyncSession, charge: Charge, paid: int, why: str, now: datetime) -> None:
     """What was paid of a locked charge has changed: its state follows, and an excess goes back by itself."""
     await _move(session, charge, charge.amount, ChargeState(charge.state), paid, why, now)
-    await _tell(session, charge)
 
 
 async def settle_late(session: AsyncSession, charge: Charge, begun_at: datetime, now: datetime) -> None:
@@ -254,7 +253,8 @@ async def give_up_live_payments(session: AsyncSession, charge_ids: Sequence[UUID
         return
     for payment in live:
         payment.state, payment.look_again_at, payment.changed_at = PaymentState.CANCELLED, now, now
-        await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {})
+        told = {"state": payment.state, "via": payment.via}
+        await outbox.add(session, PAYMENT_CHANGED, str(payment.id), told)
     if live:
         ended = [payment.id for payment in live]
         await session.execute(update(PaymentPart).where(PaymentPart.payment_id.in_(ended)).values(live=False))
@@ -269,7 +269,6 @@ async def _follow(session: AsyncSession, stay: StayFacts, charge: Charge, now: d
         await void(session, charge, now, stay.version)
         return
     await _move(session, charge, charge.amount, state, charge.paid, "corrected", now)
-    await _tell(session, charge)
     if state is ChargeState.HELD:
         await give_up_live_payments(session, [charge.id], now)
 
@@ -327,7 +326,6 @@ async def _assess(
             entries={drivers: change, earned: -change},
         )
     await _move(session, charge, found.amount, state, charge.paid, found.why, now, number)
-    await _tell(session, charge)
 
 
 async def _move(
@@ -351,13 +349,12 @@ async def _move(
             charge.final_at = now
     else:
         charge.final_at = None
+    was = charge.state
     charge.amount, charge.paid, charge.state, charge.changed_at = amount, paid, state, now
     charge.assessments = charge.assessments if assessments is None else assessments
     await session.flush()
-
-
-async def _tell(session: AsyncSession, charge: Charge) -> None:
-    await outbox.add(session, CHARGE_CHANGED, str(charge.id), {"kind": charge.kind})
+    told = {"kind": charge.kind, "was": was, "state": charge.state}
+    await outbox.add(session, CHARGE_CHANGED, str(charge.id), told)
 
 
 def _plain(lines: Sequence[Line]) -> list[Any]:

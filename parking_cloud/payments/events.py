@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.kernel.outbox import OutboxMessage
 
 CHARGE_CHANGED = "payments.charge_changed"
-"""Outbox topic, key: the charge's id, payload {"kind": the charge's}. Told when its amount, state or payments
-have changed."""
+"""Outbox topic, key: the charge's id, payload {"kind", "was", "state"}: its state before and after. Told when
+its amount, state or payments have changed."""
 PAYMENT_CHANGED = "payments.payment_changed"
-"""Outbox topic, key: the payment's id. Told when it succeeded, failed or was given up, and with its
-refunds."""
+"""Outbox topic, key: the payment's id, payload {"state", "via"}. Told when it succeeded, failed or was given
+up; with each of its refunds, too, and then without a payload."""
 
 
 async def note_stays(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:

@@ -212,7 +212,7 @@ async def _succeed(session: AsyncSession, held: _Held, now: datetime) -> bool:
         back = await pay_back_disowned(session, charge, payment.id, now) if ended_before else 0
         await settle(session, charge, charge.paid + shares[charge.id] - back, "paid_twice", now)
         await settle_late(session, charge, payment.created_at, now)
-    await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {})
+    await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {"state": payment.state, "via": payment.via})
     return True
 
 
@@ -229,7 +229,7 @@ async def _end(
     payment.state, payment.failure, payment.action, payment.changed_at = state, failure, None, now
     await session.flush()
     await _release(session, payment.id)
-    await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {})
+    await outbox.add(session, PAYMENT_CHANGED, str(payment.id), {"state": payment.state, "via": payment.via})
 
 
 def _wait(payment: Payment, said: ProviderPayment, now: datetime) -> None:
