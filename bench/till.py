@@ -21,8 +21,8 @@ from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.launcher import Platform
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import DeviceIn, FacilityIn, OperatorIn, RegistryBatch
-from parking_cloud.registry.service import import_batch
 from parking_cloud.tariffs import keeping
 from parking_cloud.tariffs.schemas import Pricing, TariffIn
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import DeviceIn, FacilityIn, OperatorIn, RegistryBatch, SpaceIn
-from parking_cloud.registry.service import import_batch
 from sensor_gateway.observation import Kind, Observation, frame_id, statement_id
 
 NOON = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)

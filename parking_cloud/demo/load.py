@@ -16,7 +16,8 @@ from parking_cloud.demo.tariffs import ensure_tariffs
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.payments.places import ensure_places
-from parking_cloud.registry.service import all_facilities, all_operators, import_batch
+from parking_cloud.registry.importing import import_batch
+from parking_cloud.registry.service import all_facilities, all_operators
 
 SCOPES = {
     "chirpstack": ("uplinks",),

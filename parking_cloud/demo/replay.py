@@ -25,8 +25,8 @@ import msgspec
 from parking_cloud.demo.running import NotRunning, Running, read_running
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import DeviceIn, FacilityIn, OperatorIn, RegistryBatch
-from parking_cloud.registry.service import import_batch
 
 _LONGEST = timedelta(days=29)
 """The intake refuses what is older than 30 days."""

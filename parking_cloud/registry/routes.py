@@ -17,6 +17,7 @@ from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.registry import service
 from parking_cloud.registry.csv_import import parse_csv
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import DeviceOut
 
 
@@ -56,7 +57,7 @@ class RegistryController(Controller):
         The body is the file itself. All of it is written or nothing; the refusal lists every bad row.
         """
         batch = parse_csv(part, await request.body())
-        await service.import_batch(session, batch)
+        await import_batch(session, batch)
         rows = len(getattr(batch, part))
         await audit.record(
             session,

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import DeviceIn, RegistryBatch
-from parking_cloud.registry.service import import_batch
 from tests.factories import load_small_city
 
 

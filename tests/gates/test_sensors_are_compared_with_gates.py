@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import newest_drifts, reconcile_all, reconciliations
 from parking_cloud.occupancy.projector import project
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import DeviceIn, RegistryBatch
-from parking_cloud.registry.service import import_batch
 from sensor_gateway.records import Direction, GateEvent
 from tests.factories import NOON, load_small_city, observed
 

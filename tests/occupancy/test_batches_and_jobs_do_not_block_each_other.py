@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from parking_cloud.kernel.db import transaction
 from parking_cloud.occupancy.certainty import refresh_certainty
 from parking_cloud.occupancy.projector import project
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import RegistryBatch
-from parking_cloud.registry.service import import_batch
 from tests.factories import NOON, load_small_city, observed, small_city
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]

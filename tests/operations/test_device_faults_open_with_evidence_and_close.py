@@ -21,8 +21,8 @@ from parking_cloud.occupancy.certainty import refresh_certainty, set_accuracy
 from parking_cloud.occupancy.projector import project
 from parking_cloud.operations.events import DEVICE_FAULT, EVENTS_STREAM, publish_faults
 from parking_cloud.operations.jobs import judge_devices, judge_silence
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import DeviceIn, ProfileIn, RegistryBatch
-from parking_cloud.registry.service import import_batch
 from sensor_gateway.directory import DeviceEntry
 from sensor_gateway.networks import Uplink
 from sensor_gateway.observation import Observation

@@ -24,8 +24,8 @@ from parking_cloud.payments.paying import Cashier, PayIn
 from parking_cloud.payments.provider import Method, ProviderAway, ProviderDispute, ProviderEvent
 from parking_cloud.payments.schemas import ChargeState, Via
 from parking_cloud.payments.webhooks import take_news
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import FacilityIn, OperatorIn, RegistryBatch
-from parking_cloud.registry.service import import_batch
 from parking_cloud.stays.schemas import Ended, StayState
 from parking_cloud.stays.service import open_stays
 from tests.payments.parts import (

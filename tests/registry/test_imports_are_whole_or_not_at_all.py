@@ -7,9 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.registry.csv_import import parse_csv
+from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.problems import ImportRefused
 from parking_cloud.registry.schemas import RegistryBatch, SpaceIn
-from parking_cloud.registry.service import import_batch, list_devices
+from parking_cloud.registry.service import list_devices
 from tests.factories import load_small_city, small_city
 
 HEADER = "code,name,kind,counting,capacity,operator_code,lat,lon\n"
