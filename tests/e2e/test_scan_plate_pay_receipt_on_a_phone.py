@@ -221,7 +221,7 @@ def test_waiting_survives_a_lost_network_and_a_reload(
     see_amount(page, plate)
     page.get_by_role("button", name="微信支付").tap()
     expect(page.get_by_alt_text("微信支付二维码")).to_be_visible(timeout=15_000)
-    page.wait_for_function("document.getElementById('qr').naturalWidth > 0")
+    expect(page.locator("#qr:not([src=''])")).to_have_js_property("complete", True)
     page.reload()
     expect(page.get_by_alt_text("微信支付二维码")).to_be_visible()
     wallet = page.get_by_role("link", name="在本手机打开微信支付").get_attribute("href")
