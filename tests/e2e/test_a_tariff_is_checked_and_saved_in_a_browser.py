@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from parking_cloud.devstack import ensure_chromium
 from parking_cloud.launcher import Platform
-from tests.e2e.test_driver_page import ARGUMENTS
+from tests.e2e.browsing import chromium
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
@@ -64,21 +63,14 @@ def on_a_phone(page: Page) -> None:
 
 
 def test_a_tariff_is_checked_and_saved(platform: Platform, api: httpx.Client) -> None:
-    chromium = ensure_chromium()
-    if chromium is None:
-        pytest.skip("chromium is missing, and only root may install it: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
-        try:
-            page = browser.new_page(viewport={"width": 1200, "height": 900})
-            faults: list[str] = []
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            sign_in(page, platform)
-            read_the_picture(page)
-            change_it(page)
-            on_a_phone(page)
-            assert faults == []
-        finally:
-            browser.close()
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        sign_in(page, platform)
+        read_the_picture(page)
+        change_it(page)
+        on_a_phone(page)
+        assert faults == []
     said = api.get("/v1/facilities/wx-public-042/tariff").json()
     assert "演示" in said["tariff"]["name"]
