@@ -106,7 +106,7 @@ async def _give_over(session: AsyncSession, stay: StayFacts, charge: Charge, now
     what is still on its way; the charge begins anew for the vehicle whose stay it was."""
     named, charge.plate_hash = charge.plate_hash, stay.plate_hash
     if named is None:
-        await _tell(session, charge, charge.state)  # nobody was asked by name
+        await tell(session, charge, charge.state)  # nobody was asked by name
         return
     await give_up_live_payments(session, [charge.id], now)
     await session.execute(update(PaymentPart).where(PaymentPart.charge_id == charge.id).values(disowned=True))
@@ -353,10 +353,11 @@ async def _move(
     charge.amount, charge.paid, charge.state, charge.changed_at = amount, paid, state, now
     charge.assessments = charge.assessments if assessments is None else assessments
     await session.flush()
-    await _tell(session, charge, was)
+    await tell(session, charge, was)
 
 
-async def _tell(session: AsyncSession, charge: Charge, was: str) -> None:
+async def tell(session: AsyncSession, charge: Charge, was: str) -> None:
+    """Others hear that a charge has changed; `was`: its state before."""
     told = {"kind": charge.kind, "was": was, "state": charge.state}
     await outbox.add(session, CHARGE_CHANGED, str(charge.id), told)
 

@@ -7,9 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.kernel import outbox
-from parking_cloud.payments.charging import give_up_live_payments, lock_charges
-from parking_cloud.payments.events import CHARGE_CHANGED
+from parking_cloud.payments.charging import give_up_live_payments, lock_charges, tell
 
 
 async def dispute(session: AsyncSession, charge_id: UUID, since: datetime | None, now: datetime) -> None:
@@ -22,4 +20,4 @@ async def dispute(session: AsyncSession, charge_id: UUID, since: datetime | None
     await session.flush()
     if since is not None:
         await give_up_live_payments(session, [charge_id], now)
-    await outbox.add(session, CHARGE_CHANGED, str(charge_id), {"kind": charge.kind})
+    await tell(session, charge, charge.state)
