@@ -149,8 +149,8 @@ def test_a_stay_is_paid_by_itself_receipted_and_invoiced(platform: Platform, htt
     }
     assert http.post(f"{api}/v1/invoices", json=asked).status_code == 202
     eventually("the invoice", lambda: _invoice(http, api, token)["state"] == "issued")
-    (order,) = inbox(http, platform, "invoice")
-    assert (order["amount"], order["buyer"]["tax_number"]) == (600, asked["tax_number"])
+    orders = [o for o in inbox(http, platform, "invoice") if o["buyer"]["tax_number"] == asked["tax_number"]]
+    assert [order["amount"] for order in orders] == [600]
 
 
 def _invoice(http: httpx.Client, api: str, token: str) -> dict[str, Any]:
