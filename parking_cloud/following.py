@@ -20,7 +20,7 @@ from parking_cloud.invoices.issuing import make_invoice_service
 from parking_cloud.invoices.receipts import make_receipts
 from parking_cloud.invoices.service import reverse_refunded
 from parking_cloud.kernel.contacts import ContactVault
-from parking_cloud.kernel.follow_ups import Deed, FollowUps, note
+from parking_cloud.kernel.follow_ups import Deed, DeedForMany, FollowUps, note
 from parking_cloud.kernel.outbox import Handler, OutboxMessage
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices.desk import NoticeDesk
@@ -80,8 +80,7 @@ def deeds(settings: Settings) -> dict[str, Deed]:
         await follow_charges(session, [charge], now)
 
     async def receipts(session: AsyncSession, payment: UUID, now: datetime) -> None:
-        await make_receipts(session, [payment], settings.secret_key, now)
-        await reverse_refunded(session, [payment], now)
+        await deeds_for_many(settings)["receipts"](session, [payment], now)
 
     return {
         "arrears": arrears,
@@ -92,11 +91,21 @@ def deeds(settings: Settings) -> dict[str, Deed]:
     }
 
 
+def deeds_for_many(settings: Settings) -> dict[str, DeedForMany]:
+    """Those that come by the dozen, done together."""
+
+    async def receipts(session: AsyncSession, payments: Sequence[UUID], now: datetime) -> None:
+        await make_receipts(session, payments, settings.secret_key, now)
+        await reverse_refunded(session, payments, now)
+
+    return {"receipts": receipts}
+
+
 async def work(settings: Settings, sessions: Sessions, providers: Mapping[str, Provider]) -> None:
     """Follow up, send notices, ask for invoices, see to mandates and compare books, until cancelled."""
     async with AsyncExitStack() as closing:
         desks: list[tuple[float, Work]] = [
-            (0.25, FollowUps(sessions, deeds(settings)).do_some),
+            (0.25, FollowUps(sessions, deeds(settings), deeds_for_many(settings)).do_some),
             (1.0, MandateDesk(sessions, providers).do_some),
             (300.0, Reconciler(sessions, providers).do_some),
         ]

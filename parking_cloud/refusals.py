@@ -19,6 +19,7 @@ from litestar.response import Response
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.problems import (
@@ -126,6 +127,7 @@ exception_handlers: dict[int | type[Exception], Any] = {
     HTTPException: on_http_exception,
     DataError: on_unstorable,
     OperationalError: on_unavailable,
+    PoolTimeout: on_unavailable,
     RedisError: on_unavailable,
     UnknownHolidayYear: on_unknown_year,
     Exception: on_anything_else,

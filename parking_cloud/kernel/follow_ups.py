@@ -25,6 +25,8 @@ from parking_cloud.kernel.outbox import Handler, OutboxMessage
 
 Deed = Callable[[AsyncSession, UUID, datetime], Awaitable[None]]
 """What is done about one thing, by its id; done again it must do no harm."""
+DeedForMany = Callable[[AsyncSession, Sequence[UUID], datetime], Awaitable[None]]
+"""The same for several things at once, in one transaction."""
 
 _AT_ONCE = 50
 _SIDE_BY_SIDE = 5
@@ -81,9 +83,16 @@ class _Job(NamedTuple):
 class FollowUps:
     """Does what was noted; several may work side by side."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], deeds: Mapping[str, Deed]) -> None:
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        deeds: Mapping[str, Deed],
+        for_many: Mapping[str, DeedForMany] | None = None,
+    ) -> None:
+        """`for_many`: how deeds of some kinds are done together; where that fails, each is done by itself."""
         self._sessions = sessions
         self._deeds = deeds
+        self._for_many = for_many or {}
 
     async def do_some(self, now: datetime) -> int:
         """Do what is due; how many were tried."""
@@ -98,26 +107,36 @@ class FollowUps:
                 {"now": now, "leased": now + _LEASE, "kinds": list(self._deeds), "most": _AT_ONCE},
             )
             jobs = [_Job(kind, key, attempts, now + _LEASE) for kind, key, attempts in rows]
+        left = list(jobs)
+        for kind, deed in self._for_many.items():
+            together = [job for job in jobs if job.kind == kind]
+            if len(together) > 1 and await self._done_together(deed, together, now):
+                left = [job for job in left if job.kind != kind]
         few = asyncio.Semaphore(_SIDE_BY_SIDE)
 
         async def do(job: _Job) -> None:
             async with few:
                 await self._do(job, now)
 
-        await asyncio.gather(*(do(job) for job in jobs))
+        await asyncio.gather(*(do(job) for job in left))
         return len(jobs)
+
+    async def _done_together(self, deed: DeedForMany, jobs: Sequence[_Job], now: datetime) -> bool:
+        """False: one of them failed, and nothing was done."""
+        try:
+            async with transaction(self._sessions) as session:
+                await deed(session, [job.key for job in jobs], now)
+                await _forget(session, jobs)
+        except Exception as error:
+            log.info("follow-ups are done one by one", kind=jobs[0].kind, why=type(error).__name__)
+            return False
+        return True
 
     async def _do(self, job: _Job, now: datetime) -> None:
         try:
             async with transaction(self._sessions) as session:
                 await self._deeds[job.kind](session, job.key, now)
-                # What was noted again meanwhile stays: it may have changed since it was read here.
-                await session.execute(
-                    text(
-                        "delete from follow_up where kind = :kind and key = :key and try_again_at = :leased"
-                    ),
-                    {"kind": job.kind, "key": job.key, "leased": job.leased},
-                )
+                await _forget(session, [job])
         except NotYet:
             await self._put_off(job, now, "not yet")
         except Exception as error:
@@ -135,3 +154,12 @@ class FollowUps:
                 ),
                 {"kind": job.kind, "key": job.key, "at": now + pause, "why": why, "leased": job.leased},
             )
+
+
+async def _forget(session: AsyncSession, jobs: Sequence[_Job]) -> None:
+    """They are done, all of one kind. What was noted again meanwhile stays: it may have changed since it was
+    read here."""
+    await session.execute(
+        text("delete from follow_up where kind = :kind and key = any(:keys) and try_again_at = :leased"),
+        {"kind": jobs[0].kind, "keys": [job.key for job in jobs], "leased": jobs[0].leased},
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -97,3 +98,28 @@ async def test_what_changes_again_while_it_is_looked_at_is_looked_at_again(
     for seconds in range(4):
         await work.do_some(now + timedelta(seconds=seconds))
     assert await done(sessions) == [key, key]
+
+
+async def test_many_are_done_at_once_and_where_one_fails_each_by_itself(
+    sessions: Sessions, redis: Redis
+) -> None:
+    deeds, keys, at_once = Deeds(), [uuid4() for _ in range(3)], []
+
+    async def do_many(session: AsyncSession, found: Sequence[UUID], now: datetime) -> None:
+        at_once.append(sorted(found))
+        for key in found:
+            await deeds.do(session, key, now)
+
+    deeds.failing[keys[1]] = ValueError("broken")
+    await changed(sessions, redis, *keys)
+    work, now = FollowUps(sessions, {"deed": deeds.do}, {"deed": do_many}), datetime.now(UTC)
+    now += timedelta(seconds=1)
+    assert await work.do_some(now) == 3
+    assert at_once == [sorted(keys)]
+    assert sorted(await done(sessions)) == sorted([keys[0], keys[2]])
+    deeds.failing.clear()
+    later = [*keys[1:2], uuid4()]
+    await changed(sessions, redis, *later)
+    assert await work.do_some(now + timedelta(minutes=1)) == 2
+    assert at_once[1:] == [sorted(later)]
+    assert sorted(await done(sessions)) == sorted([*keys, later[1]])
