@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
@@ -252,14 +252,6 @@ def _colour(days_left: int) -> Colour:
     if days_left < 1:
         return Colour.RED
     return Colour.YELLOW if days_left <= 2 else Colour.GREEN
-
-
-async def open_count(session: AsyncSession, operator_id: UUID | None) -> int:
-    """How many wait for an answer."""
-    query = select(func.count()).where(Objection.state == "open")
-    if operator_id is not None:
-        query = query.where(Objection.operator_id == operator_id)
-    return await session.scalar(query) or 0
 
 
 def _shown(objection: Objection) -> ObjectionOut:
