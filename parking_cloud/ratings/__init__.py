@@ -1,0 +1,1 @@
+"""Ratings: how good parking is at a facility, by drivers, data and complaints; explained line by line."""

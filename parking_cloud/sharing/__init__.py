@@ -1,0 +1,1 @@
+"""Shared spaces of institutions and state enterprises: opened in windows, booked, used, published."""
