@@ -42,6 +42,7 @@ from parking_cloud.guidance.routes import route_handlers as guidance_routes
 from parking_cloud.invoices.routes import route_handlers as invoice_routes
 from parking_cloud.kernel.clock import Clock, SystemClock
 from parking_cloud.kernel.db import make_engine, make_sessions
+from parking_cloud.kernel.limits import Limiter
 from parking_cloud.kernel.logs import configure_logging
 from parking_cloud.kernel.problems import Problem
 from parking_cloud.kernel.settings import Settings, load_settings
@@ -51,7 +52,6 @@ from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
 from parking_cloud.payments.exit_routes import route_handlers as exit_routes
-from parking_cloud.payments.limits import Limiter
 from parking_cloud.payments.me_routes import route_handlers as my_money_routes
 from parking_cloud.payments.paying import Cashier
 from parking_cloud.payments.place_routes import route_handlers as pay_place_routes

@@ -15,9 +15,9 @@ import msgspec
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.kernel.limits import Limit, Limiter, network_of
 from parking_cloud.kernel.money import Fen
 from parking_cloud.kernel.problems import InvalidInput
-from parking_cloud.payments.limits import Limit, Limiter, network_of
 from parking_cloud.payments.offers import Offer, charges_for, keep_offer, offer_for
 from parking_cloud.payments.places import PlaceNotFound, place_of
 from parking_cloud.payments.schemas import Via

@@ -14,10 +14,10 @@ from parking_cloud.accounts.guards import allow
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.clock import Clock
+from parking_cloud.kernel.limits import Limiter
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments import policies
 from parking_cloud.payments.exits import ExitAsk, ExitOut, ask_to_leave
-from parking_cloud.payments.limits import Limiter
 from parking_cloud.payments.policies import ExitRules, LaneTold, Policy, RulesHeld
 from sensor_gateway.sealing import PlateVault
 

@@ -16,11 +16,11 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.calendar import UnknownHolidayYear
+from parking_cloud.kernel.limits import Limit, Limiter
 from parking_cloud.kernel.money import Fen
 from parking_cloud.kernel.problems import InvalidInput
 from parking_cloud.payments import rules
 from parking_cloud.payments.charging import assess_let_out, hold_stays, lock_charges, new_charge
-from parking_cloud.payments.limits import Limit, Limiter
 from parking_cloud.payments.mandates import covers
 from parking_cloud.payments.models import Charge
 from parking_cloud.payments.offers import Offer, keep_offer, part_of

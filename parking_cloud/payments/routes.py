@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.guards import public
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.idempotency import IdempotencyKey
+from parking_cloud.kernel.limits import Limiter
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.by_plate import OfferAsk, OfferOut, offer_by_plate
-from parking_cloud.payments.limits import Limiter
 from parking_cloud.payments.paying import Cashier, PayIn, PaymentOut, PaymentUnknown
 from parking_cloud.payments.place_routes import qr_svg
 from parking_cloud.payments.provider_time import provider_time

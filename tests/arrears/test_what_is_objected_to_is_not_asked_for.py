@@ -14,12 +14,12 @@ from parking_cloud.accounts.tokens import Identity
 from parking_cloud.accounts.vehicles import holdings
 from parking_cloud.arrears import objections, service
 from parking_cloud.arrears.schemas import AnswerIn, ObjectionIn
+from parking_cloud.kernel.limits import Limiter
 from parking_cloud.payments import mandates
 from parking_cloud.payments.by_plate import OfferAsk, offer_by_plate
 from parking_cloud.payments.charging import StayNotOver, assess_before_leaving, assess_stay, new_charge
 from parking_cloud.payments.exits import ExitAsk, ask_to_leave
 from parking_cloud.payments.facts import ChargeFacts
-from parking_cloud.payments.limits import Limiter
 from parking_cloud.payments.mandate_models import Mandate
 from parking_cloud.payments.policies import Policy, set_policy
 from parking_cloud.payments.pricing import quote

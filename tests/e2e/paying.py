@@ -94,7 +94,7 @@ def passes(platform: Platform, plate: str, direction: str, minutes_ago: float) -
 def forget_tries(platform: Platform) -> None:
     """All the tests ask from one address."""
     with redis.Redis.from_url(platform.running["redis_url"]) as store:
-        for key in store.scan_iter("parking:{pay-limit}:*"):
+        for key in store.scan_iter("parking:{limit}:*"):
             store.delete(key)
 
 

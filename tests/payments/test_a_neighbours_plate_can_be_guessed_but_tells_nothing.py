@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
+from parking_cloud.kernel.limits import Limit, Limiter, TooManyTries, network_of
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments import by_plate
 from parking_cloud.payments.by_plate import OfferAsk, offer_by_plate
-from parking_cloud.payments.limits import Limit, Limiter, TooManyTries, network_of
 from tests.payments.parts import (
     HOUR,
     KEY,

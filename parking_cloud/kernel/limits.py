@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from parking_cloud.kernel.problems import Problem
 
-_PREFIX = "parking:{pay-limit}:"
+_PREFIX = "parking:{limit}:"
 """In one slot of a Redis cluster, since one script reads them all."""
 _LOCAL_SHARE = 4
 _LOCAL_KEYS = 10_000
@@ -49,10 +49,10 @@ log = structlog.get_logger(__name__)
 class TooManyTries(Problem):
     slug = "too-many-tries"
     status = 429
-    title = {"zh-CN": "查询过于频繁", "en": "Too many tries"}
+    title = {"zh-CN": "操作过于频繁", "en": "Too many tries"}
     detail = {
-        "zh-CN": "请 {seconds} 秒后再试，或向现场管理员缴费。",
-        "en": "Try again in {seconds} seconds, or pay the attendant.",
+        "zh-CN": "请 {seconds} 秒后再试。缴费可向现场管理员办理。",
+        "en": "Try again in {seconds} seconds. An attendant takes payments too.",
     }
 
 
