@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parking_cloud.accounts import models as accounts
 from parking_cloud.arrears import models as arrears
+from parking_cloud.enforcement import models as enforcement
 from parking_cloud.gates import models as gates
 from parking_cloud.invoices import models as invoices
 from parking_cloud.kernel import audit, follow_ups, idempotency, outbox
@@ -28,6 +29,7 @@ __all__ = [
     "audit",
     "battery_flags",
     "counting",
+    "enforcement",
     "follow_ups",
     "gates",
     "heard",
