@@ -13,6 +13,7 @@ from parking_cloud.ledger import models as ledger
 from parking_cloud.notices import models as notices
 from parking_cloud.occupancy import battery_flags, counting, heard
 from parking_cloud.occupancy import models as occupancy
+from parking_cloud.occupancy import series_models as series
 from parking_cloud.operations import models as operations
 from parking_cloud.payments import mandate_models as mandates
 from parking_cloud.payments import models as payments
@@ -44,6 +45,7 @@ __all__ = [
     "outbox",
     "payments",
     "registry",
+    "series",
     "settlement",
     "stays",
     "tariffs",

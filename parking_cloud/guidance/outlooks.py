@@ -1,0 +1,136 @@
+"""Every facility's outlook from memory: the seam between the index and whatever forecasts.
+
+The profiles of all facilities lie in two arrays of bytes, a column per row of the index (288 bytes a
+facility), so that a query reads a handful of cells of each candidate. Facilities without a profile of their
+own have their kind's, which is wide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from forecasting.arrival import Floats, Outlook, outlook
+from forecasting.profile import CELLS, SD_SCALE, SHARE_SCALE, SLOTS, UNKNOWN, Bytes
+from parking_cloud.kernel.clock import city_time
+from parking_cloud.occupancy.day_kinds import day_of
+from parking_cloud.occupancy.profiles import kind_profiles, stored_profiles
+
+Rows = NDArray[np.intp]
+
+_SLOT_MIN = 24 * 60 / SLOTS
+_DAYS_AHEAD = 36
+_UNSURE = 1.5
+"""Where a year's holidays are not known yet, a day's kind is a guess, and its spread is so much wider."""
+
+
+async def load_outlooks(session: AsyncSession, rows: Mapping[UUID, int], kinds: Sequence[str]) -> Outlooks:
+    """Profiles for an index: facility → row, and by row the kind of facility."""
+    outlooks = Outlooks(len(kinds))
+    by_kind = await kind_profiles(session)
+    of_row = np.array(kinds)
+    for kind, profile in by_kind.items():
+        at = np.flatnonzero(of_row == kind)
+        outlooks.put(at, profile.means.reshape(CELLS, 1), profile.sds.reshape(CELLS, 1), own=False)
+    await outlooks.refresh(session, rows)
+    return outlooks
+
+
+def _side_by_side(cells: Iterable[bytes]) -> Bytes:
+    """By [cell, row]."""
+    return np.frombuffer(b"".join(cells), np.uint8).reshape(-1, CELLS).T
+
+
+class Outlooks:
+    """Profiles by row of an index; `put` fills it, then it is only read."""
+
+    def __init__(self, rows: int) -> None:
+        self._means = np.repeat(UNKNOWN.means.reshape(CELLS, 1), rows, axis=1)
+        self._sds = np.repeat(UNKNOWN.sds.reshape(CELLS, 1), rows, axis=1)
+        self._rows = rows
+        self.own = np.zeros(rows, np.bool_)
+        """Rows that have a profile of their own."""
+        self._made_at: datetime | None = None
+        self._today = date.min
+        self._cells: Rows = np.zeros(0, np.intp)
+        self._wider: Floats = np.zeros(0)
+
+    def put(self, rows: Rows, means: Bytes, sds: Bytes, *, own: bool) -> None:
+        """Profiles of some rows: bytes by [cell, row] (or a single column for all of them)."""
+        self._means[:, rows] = means
+        self._sds[:, rows] = sds
+        self.own[rows] = own
+
+    def at(
+        self,
+        rows: Rows,
+        capacity: Floats,
+        free_now: Floats,
+        age_s: Floats,
+        *,
+        now: datetime,
+        ahead_min: Floats | float,
+        sent_before: Floats | float = 0.0,
+    ) -> Outlook:
+        """The outlook of these rows for a driver who comes in `ahead_min`.
+
+        `free_now`: NaN where it is not known; `age_s`: how long ago it was observed.
+        """
+        local = city_time(now)
+        if local.date() != self._today:
+            self._know_days(local)
+        minute = 24 * 60 + local.hour * 60 + local.minute + local.second / 60
+        age_min = age_s / 60.0
+        usual, spread = self._usual(rows, ahead_min + minute)
+        then, _ = self._usual(rows, minute - age_min)
+        return outlook(
+            capacity,
+            free_now,
+            age_min,
+            ahead_min,
+            usual_then=then,
+            usual_on_arrival=usual,
+            sd_on_arrival=spread,
+            sent_before=sent_before,
+        )
+
+    async def refresh(self, session: AsyncSession, rows: Mapping[UUID, int]) -> None:
+        """Take in the profiles that were made since the last time."""
+        since = self._made_at
+        async for page in stored_profiles(session, since):
+            known = [one for one in page if one.facility_id in rows]
+            if known:
+                at = np.array([rows[one.facility_id] for one in known], np.intp)
+                self.put(
+                    at,
+                    _side_by_side(one.means for one in known),
+                    _side_by_side(one.sds for one in known),
+                    own=True,
+                )
+            newest = max(one.made_at for one in page)
+            self._made_at = max(self._made_at or newest, newest)
+
+    def _usual(self, rows: Rows, minutes: Floats | float) -> tuple[Floats, Floats]:
+        """Occupied share and deviation at minutes after yesterday's midnight, between half hours' middles."""
+        at = np.minimum(np.maximum(minutes / _SLOT_MIN - 0.5, 0.0), len(self._cells) - 2.0)
+        slot = at.astype(np.intp)
+        part = at - slot
+        here = self._cells.take(slot) + rows
+        there = self._cells.take(slot + 1) + rows
+        means = self._means.ravel()
+        first = means.take(here)
+        share = (first + (means.take(there) - first.astype(np.float64)) * part) / SHARE_SCALE
+        return share, self._sds.ravel().take(here) * (self._wider.take(slot) / SD_SCALE)
+
+    def _know_days(self, local: datetime) -> None:
+        """Which cells the half hours from yesterday's midnight on are."""
+        days = [day_of(local.date() + timedelta(days=number - 1)) for number in range(_DAYS_AHEAD + 2)]
+        cells = np.add.outer([int(day) * SLOTS for day, _ in days], np.arange(SLOTS)).reshape(-1)
+        self._cells = cells.astype(np.intp) * self._rows
+        self._wider = np.repeat([1.0 if sure else _UNSURE for _, sure in days], SLOTS)
+        self._today = local.date()
