@@ -33,6 +33,7 @@ from parking_cloud.console.settlement import route_handlers as settlement_page_r
 from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.console.vehicles import route_handlers as vehicle_desk_routes
+from parking_cloud.driver.installing import route_handlers as app_file_routes
 from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
@@ -201,6 +202,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *settlement_routes,
             *invoice_routes,
             *driver_routes,
+            *app_file_routes,
             *pay_pages,
             *my_pages,
             *receipt_pages,

@@ -5,8 +5,6 @@ from __future__ import annotations
 ME_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         "title": "我的停车",
-        "home": "湖州停车",
-        "other_language": "English",
         "sign_in": "登录",
         "sign_in_hint": "缴费不需要登录：扫码或输入车牌即可。",
         "pay_without": "不登录，直接缴费",
@@ -85,8 +83,6 @@ ME_TEXTS: dict[str, dict[str, str]] = {
     },
     "en": {
         "title": "My parking",
-        "home": "Huzhou Parking",
-        "other_language": "中文",
         "sign_in": "Sign in",
         "sign_in_hint": "You can pay without signing in: scan the code, or type your plate.",
         "pay_without": "Pay without signing in",

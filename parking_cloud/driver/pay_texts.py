@@ -5,8 +5,6 @@ from __future__ import annotations
 PAY_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         "title": "停车缴费",
-        "home": "湖州停车",
-        "other_language": "English",
         "no_script": "此页面需要浏览器启用 JavaScript。您也可以向收费员付现金。",
         "old_code": "这个二维码已停用，仍可直接输入车牌缴费。",
         "enter_plate": "输入车牌号",
@@ -70,8 +68,6 @@ PAY_TEXTS: dict[str, dict[str, str]] = {
     },
     "en": {
         "title": "Pay for parking",
-        "home": "Huzhou Parking",
-        "other_language": "中文",
         "no_script": "This page needs JavaScript. You can also pay the attendant in cash.",
         "old_code": "This QR code is no longer in use; you can still pay by your number plate.",
         "enter_plate": "Your number plate",

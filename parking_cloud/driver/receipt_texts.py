@@ -5,8 +5,6 @@ from __future__ import annotations
 RECEIPT_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         "title": "停车缴费收据",
-        "home": "湖州停车",
-        "other_language": "English",
         "paid": "已支付",
         "number": "收据编号",
         "operator": "收款方",
@@ -60,8 +58,6 @@ RECEIPT_TEXTS: dict[str, dict[str, str]] = {
     },
     "en": {
         "title": "Parking receipt",
-        "home": "Huzhou Parking",
-        "other_language": "中文",
         "paid": "Paid",
         "number": "Receipt number",
         "operator": "Paid to",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -10,11 +11,13 @@ from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.router import Router
-from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
+from litestar.types import ControllerRouterHandler
 
 from parking_cloud.accounts.guards import public
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.web.shell_texts import SHELL_TEXTS
+from parking_cloud.web.static import Assets, assets_route, version_of
 
 _WEB = Path(__file__).resolve().parent
 _ROOT = _WEB.parent
@@ -23,6 +26,7 @@ _PACKAGES = {
     "swagger-ui": _WEB / "node_modules/swagger-ui-dist",
 }
 _OWN = {"driver": _ROOT / "driver/static", "console": _ROOT / "console/static"}
+_TEMPLATES = [_ROOT / "driver/templates", _ROOT / "console/templates"]
 _STRIPE_API = "https://api.stripe.com"
 _STRIPE_CONFIRMING = "https://hooks.stripe.com"
 """Where a payer's bank asks whether it is them (3-D Secure)."""
@@ -32,25 +36,30 @@ class AssetsMissing(RuntimeError):
     """The front-end packages are not installed."""
 
 
-def asset_routers() -> list[Router]:
+def asset_routers() -> list[ControllerRouterHandler]:
     """/assets/vendor/<package> and /assets/<page>. Raises AssetsMissing."""
     missing = [str(folder) for folder in _PACKAGES.values() if not folder.is_dir()]
     if missing:
         raise AssetsMissing(f"front-end packages are missing ({', '.join(missing)}): run `make setup`")
-    folders = {f"/assets/vendor/{name}": folder for name, folder in _PACKAGES.items()}
-    folders |= {f"/assets/{name}": folder for name, folder in _OWN.items()}
-    return [
-        create_static_files_router(
-            path=path, directories=[folder], guards=[public], include_in_schema=False, name=path
-        )
-        for path, folder in folders.items()
-    ]
+    folders = {f"vendor/{name}": folder for name, folder in _PACKAGES.items()} | _OWN
+    return [assets_route(Assets(folders), assets_version())]
+
+
+@cache
+def assets_version() -> str:
+    """Names the content of what pages load and of the pages themselves."""
+    return version_of([*_OWN.values(), _PACKAGES["leaflet"], *_TEMPLATES])
+
+
+def asset(address: str) -> str:
+    """Where a file of this version is."""
+    return f"/assets/v/{assets_version()}/{address}"
 
 
 def template_config() -> TemplateConfig[JinjaTemplateEngine]:
     """Jinja2 over the pages' templates; everything is escaped, and a forgotten value is an error."""
-    loader = FileSystemLoader([_ROOT / "driver/templates", _ROOT / "console/templates"])
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.globals |= {"asset": asset, "shell": SHELL_TEXTS}
     return TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment))
 
 
