@@ -17,6 +17,7 @@ from parking_cloud.occupancy import series_models as series
 from parking_cloud.operations import models as operations
 from parking_cloud.payments import mandate_models as mandates
 from parking_cloud.payments import models as payments
+from parking_cloud.ratings import models as ratings
 from parking_cloud.registry import models as registry
 from parking_cloud.settlement import models as settlement
 from parking_cloud.stays import models as stays
@@ -44,6 +45,7 @@ __all__ = [
     "operations",
     "outbox",
     "payments",
+    "ratings",
     "registry",
     "series",
     "settlement",

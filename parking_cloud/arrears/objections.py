@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
@@ -278,3 +278,13 @@ async def _audit(
         subject_id=str(objection.id),
         reason=reason,
     )
+
+
+async def upheld_counts(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, int]:
+    """How many objections were upheld in a time, by facility."""
+    query = (
+        select(Objection.facility_id, func.count())
+        .where(Objection.state == "upheld", Objection.answered_at >= since, Objection.answered_at < until)
+        .group_by(Objection.facility_id)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}

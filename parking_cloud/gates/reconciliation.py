@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -95,6 +96,26 @@ async def newest_drifts(session: AsyncSession) -> dict[UUID, int]:
         {"ids": await all_facilities(session)},
     )
     return {row.facility_id: row.drift for row in rows}
+
+
+class DriftSum(NamedTuple):
+    """How far what was derived lay from what was counted, in vehicles either way, over so many counts."""
+
+    vehicles: int
+    counts: int
+
+
+async def drift_sums(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, DriftSum]:
+    """The drift of all counts of a time that were compared, by facility."""
+    rows = await session.execute(
+        text(
+            "select facility_id, sum(abs(derived_occupied - counted_occupied)), count(*)"
+            " from facility_reconciliation where derived_occupied is not null"
+            " and counted_at >= :since and counted_at < :until group by facility_id"
+        ),
+        {"since": since, "until": until},
+    )
+    return {facility: DriftSum(int(vehicles), counts) for facility, vehicles, counts in rows}
 
 
 async def _judge_again(session: AsyncSession, now: datetime) -> int:

@@ -6,6 +6,7 @@ A disagreement counts against the sensor until its check says otherwise: `person
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -68,3 +69,18 @@ async def by_month(session: AsyncSession, device_id: UUID) -> list[tuple[str, in
         {"device": device_id},
     )
     return [(month, int(right), int(total)) for month, right, total in rows]
+
+
+async def wrong_by_facility(
+    session: AsyncSession, since: datetime, until: datetime
+) -> dict[UUID, tuple[int, int]]:
+    """Of what people found in a time: how often sensors were wrong, and how often they were judged at all."""
+    rows = await session.execute(
+        text(
+            "select facility_id, count(*) filter (where not was_right), count(*) from"
+            f" ({_JUDGED} and f.found_at >= :since and f.found_at < :until) j where was_right is not null"
+            " group by facility_id"
+        ),
+        {"since": since, "until": until},
+    )
+    return {facility: (int(wrong), int(total)) for facility, wrong, total in rows}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import false, or_, select
+from sqlalchemy import false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.registry.service import facility_labels
@@ -77,3 +77,13 @@ async def masked_plates(session: AsyncSession, ids: Collection[UUID], vault: Pla
         with suppress(VaultError):
             found[id_] = vault.open(sealed or b"").masked()
     return found
+
+
+async def closed_counts(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, int]:
+    """How many stays ended in a time and may be charged, by facility."""
+    query = (
+        select(Stay.facility_id, func.count())
+        .where(Stay.state == StayState.CLOSED.value, Stay.exited_at >= since, Stay.exited_at < until)
+        .group_by(Stay.facility_id)
+    )
+    return {row[0]: row[1] for row in await session.execute(query)}
