@@ -39,7 +39,10 @@ from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.gates.routes import route_handlers as gate_routes
+from parking_cloud.guidance.choice_routes import route_handlers as choice_routes
 from parking_cloud.guidance.routes import route_handlers as guidance_routes
+from parking_cloud.guidance.sent import SentStream
+from parking_cloud.guidance.travel import make_travel
 from parking_cloud.invoices.routes import route_handlers as invoice_routes
 from parking_cloud.kernel.clock import Clock, SystemClock
 from parking_cloud.kernel.db import make_engine, make_sessions
@@ -119,6 +122,10 @@ def provide_event_hub(state: State) -> EventHub:
     return state.event_hub  # type: ignore[no-any-return]
 
 
+def provide_sent(state: State) -> SentStream:
+    return state.sent  # type: ignore[no-any-return]
+
+
 @get("/health/live", guards=[public], include_in_schema=False)
 async def live() -> dict[str, str]:
     """The process answers. Also the bench's measure of an empty route."""
@@ -154,6 +161,8 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     app.state.reading = make_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
     app.state.redis = redis
     app.state.event_hub = EventHub(redis)
+    app.state.sent = SentStream(redis, app.state.clock)
+    app.state.travel = make_travel(settings)
     app.state.limiter = Limiter(redis)
     app.state.providers = make_providers(settings)
     app.state.cashier = Cashier(
@@ -165,11 +174,12 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.clock,
     )
     try:
-        async with app.state.event_hub.running():
+        async with app.state.event_hub.running(), app.state.sent.running():
             yield
     finally:
         for provider in app.state.providers.values():
             await provider.close()
+        await app.state.travel.close()
         await redis.aclose()
         await engine.dispose()
 
@@ -190,6 +200,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *gate_routes,
             *operations_routes,
             *guidance_routes,
+            *choice_routes,
             *tariff_routes,
             *stay_routes,
             *payment_routes,
@@ -226,6 +237,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             "redis": Provide(provide_redis, sync_to_thread=False),
             "limiter": Provide(provide_limiter, sync_to_thread=False),
             "cashier": Provide(provide_cashier, sync_to_thread=False),
+            "sent": Provide(provide_sent, sync_to_thread=False),
             "event_hub": Provide(provide_event_hub, sync_to_thread=False),
         },
         middleware=[

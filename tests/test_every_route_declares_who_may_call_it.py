@@ -39,6 +39,7 @@ PUBLIC = {
     "/v1/geo/convert",
     "/v1/geo/outlines",
     "/v1/geo/roads",
+    "/v1/guidance/choices",
     "/v1/guidance/facilities",
     "/v1/invoices",
     "/v1/occupancy/stream",

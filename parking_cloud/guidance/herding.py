@@ -25,7 +25,7 @@ KEPT_MIN = 30
 SHOWN_WEIGHT = 0.05
 """Of drivers to whom a place is shown first and who choose none, so many go there all the same."""
 MOST_SHOWN = 2.0
-"""What was merely shown lowers a place's chance by no more than so many drivers an arrival minute."""
+"""What was merely shown lowers a place's chance by no more than so many drivers: anyone can ask anything."""
 LATE_MIN = 3.0
 """A driver may be so late, and a count so slow: until then the arrival is not taken to be in the count."""
 _SPAN = AHEAD_MIN + KEPT_MIN + 1
@@ -70,7 +70,7 @@ class Sent:
             return
         slot = self._slots.get(sending.facility_id) or self._new_slot(sending.facility_id)
         if sending.shown:
-            weight = min(sending.weight, MOST_SHOWN - self._shown[slot, column])
+            weight = min(sending.weight, max(MOST_SHOWN - self._shown[slot].sum(), 0.0))
             self._shown[slot, column] += weight
         else:
             weight = sending.weight

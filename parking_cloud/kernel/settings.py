@@ -64,6 +64,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     invoice_key: str = ""
     hooks_inside: bool = False
     """Corrections may be pushed to private addresses: operators' systems are in the city's own network."""
+    pace_file: str = ""
+    """The city's own speeds and factors (see guidance/data/pace.json); empty: those that come with this."""
+    routing_url: str = ""
+    """A routing service that speaks OSRM's `table`; empty: straight lines and the city's factor."""
+    routing_timeout_ms: int = 300
+    """Past this a query is answered by straight lines."""
+    series_days: int = 100
+    """So long the five-minute series of occupancy is kept, in whole months."""
     timezone: str = "Asia/Shanghai"
 
     @property
