@@ -38,6 +38,8 @@ from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
+from parking_cloud.gates.allow_list_routes import route_handlers as allow_list_routes
+from parking_cloud.gates.allow_list_waiting import ListWatch
 from parking_cloud.gates.routes import route_handlers as gate_routes
 from parking_cloud.guidance.choice_routes import route_handlers as choice_routes
 from parking_cloud.guidance.routes import route_handlers as guidance_routes
@@ -164,6 +166,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     app.state.sent = SentStream(redis, app.state.clock)
     app.state.travel = make_travel(settings)
     app.state.limiter = Limiter(redis)
+    app.state.list_watch = ListWatch(app.state.reading)
     app.state.providers = make_providers(settings)
     app.state.cashier = Cashier(
         settings,
@@ -174,7 +177,11 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.clock,
     )
     try:
-        async with app.state.event_hub.running(), app.state.sent.running():
+        async with (
+            app.state.event_hub.running(),
+            app.state.sent.running(),
+            app.state.list_watch.running(),
+        ):
             yield
     finally:
         for provider in app.state.providers.values():
@@ -198,6 +205,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             RegistryController,
             *occupancy_routes,
             *gate_routes,
+            *allow_list_routes,
             *operations_routes,
             *guidance_routes,
             *choice_routes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from parking_cloud.accounts import models as accounts
 from parking_cloud.arrears import models as arrears
 from parking_cloud.enforcement import models as enforcement
+from parking_cloud.gates import allow_list_models as allow_lists
 from parking_cloud.gates import models as gates
 from parking_cloud.invoices import models as invoices
 from parking_cloud.kernel import audit, follow_ups, idempotency, outbox
@@ -27,6 +28,7 @@ metadata = Base.metadata
 
 __all__ = [
     "accounts",
+    "allow_lists",
     "arrears",
     "audit",
     "battery_flags",

@@ -25,6 +25,8 @@ from parking_cloud.accounts import events as account_events
 from parking_cloud.arrears.cases import advance
 from parking_cloud.arrears.objections import escalate
 from parking_cloud.gates import events as gate_events
+from parking_cloud.gates.allow_list import forget_over
+from parking_cloud.gates.allow_list_push import ListDesk
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all
 from parking_cloud.kernel import outbox
@@ -84,6 +86,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("sightings beside spaces", 10, place_sightings),
     ("spaces fallen free", 10, end_freed),
     ("counted empty", 300, end_counted_out),
+    ("passes that are over", 3600, forget_over),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}
@@ -98,6 +101,7 @@ ALIVE_KEY = "parking:worker:alive"
 _ALIVE_S = 10
 _SETTLE_S = 1.0
 _PUSH_S = 2.0
+_PUSH_LISTS_S = 0.2
 _RELAY_PAUSE_S = 0.05
 """Between two relays: under load each touches every facility, and no page needs more numbers a second."""
 
@@ -202,6 +206,7 @@ class Worker:
             group.create_task(self._upkeep())
             group.create_task(self._carry_out_payments())
             group.create_task(self._push_corrections())
+            group.create_task(self._push_allow_lists())
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
             lapse: Job = partial(lapse_unproved, vault=self._vault)
@@ -275,6 +280,14 @@ class Worker:
 
     async def _push_due(self, client: httpx.AsyncClient) -> None:
         await push_due(self._sessions, client, self._settings, self._vault, datetime.now(UTC))
+
+    async def _push_allow_lists(self) -> None:
+        """Tell gates whom they let in: somebody may stand before one already."""
+        async with httpx.AsyncClient(follow_redirects=False) as client:
+            desk = ListDesk(self._sessions, client, self._settings, self._vault, SystemClock())
+            while True:
+                await insistently(desk.start_due)
+                await asyncio.sleep(_PUSH_LISTS_S)
 
     async def _carry_out_payments(self) -> None:
         """Do at the payment providers what was decided here, and what follows from what they say."""

@@ -9,9 +9,63 @@ down_revision = "20261126_2"
 branch_labels = None
 depends_on = None
 
-UP: list[str] = []
+UP: list[str] = [
+    """
+    CREATE TABLE gate_allow_list (
+        facility_id UUID NOT NULL,
+        way TEXT DEFAULT 'unset' NOT NULL,
+        url TEXT,
+        generation INTEGER DEFAULT 0 NOT NULL,
+        version BIGINT DEFAULT 0 NOT NULL,
+        held_version BIGINT DEFAULT 0 NOT NULL,
+        heard_at timestamptz,
+        push_at timestamptz,
+        leased_until timestamptz,
+        attempts INTEGER DEFAULT 0 NOT NULL,
+        failure TEXT DEFAULT '' NOT NULL,
+        changed_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_gate_allow_list PRIMARY KEY (facility_id),
+        CONSTRAINT ck_gate_allow_list_way CHECK (way in ('unset', 'push', 'pull', 'asks', 'none')),
+        CONSTRAINT ck_gate_allow_list_url CHECK ((way = 'push') = (url is not null)),
+        CONSTRAINT ck_gate_allow_list_scheme CHECK (url ~ '^https?://'),
+        CONSTRAINT ck_gate_allow_list_held CHECK (held_version between 0 and version),
+        CONSTRAINT fk_gate_allow_list_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
+    )
+    """,
+    "CREATE INDEX ix_gate_allow_list_push ON gate_allow_list (push_at) WHERE way = 'push'",
+    """
+    CREATE TABLE gate_pass (
+        id UUID NOT NULL,
+        facility_id UUID NOT NULL,
+        plate_hash BYTEA NOT NULL,
+        plate_sealed BYTEA NOT NULL,
+        during TSTZMULTIRANGE NOT NULL,
+        ends_at timestamptz NOT NULL,
+        version BIGINT NOT NULL,
+        withdrawn_at timestamptz,
+        told_version BIGINT,
+        told_at timestamptz,
+        answered_version BIGINT,
+        answered_at timestamptz,
+        accepted BOOLEAN,
+        failure TEXT DEFAULT '' NOT NULL,
+        changed_at timestamptz DEFAULT now() NOT NULL,
+        CONSTRAINT pk_gate_pass PRIMARY KEY (id),
+        CONSTRAINT uq_gate_pass_version UNIQUE (facility_id, version),
+        CONSTRAINT ck_gate_pass_during CHECK (not isempty(during)),
+        CONSTRAINT ck_gate_pass_ends_at CHECK (ends_at = upper(during)),
+        CONSTRAINT ck_gate_pass_told CHECK ((told_version is null) = (told_at is null)),
+        CONSTRAINT ck_gate_pass_versions CHECK (told_version <= version and answered_version <= version),
+        CONSTRAINT ck_gate_pass_answered CHECK ((answered_version is null) = (answered_at is null)
+            and (answered_version is null) = (accepted is null)),
+        CONSTRAINT fk_gate_pass_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
+    )
+    """,
+    "CREATE INDEX ix_gate_pass_plate_hash ON gate_pass (plate_hash, facility_id)",
+    "CREATE INDEX ix_gate_pass_ends_at ON gate_pass (ends_at)",
+]
 
-DOWN: list[str] = []
+DOWN: list[str] = ["DROP TABLE gate_pass, gate_allow_list"]
 
 
 def upgrade() -> None:

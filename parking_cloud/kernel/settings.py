@@ -63,7 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The invoice service's adapter; empty: requests wait."""
     invoice_key: str = ""
     hooks_inside: bool = False
-    """Corrections may be pushed to private addresses: operators' systems are in the city's own network."""
+    """Corrections and allow lists may be pushed to private addresses: operators' systems and gates are in the
+    city's own network."""
     pace_file: str = ""
     """The city's own speeds and factors (see guidance/data/pace.json); empty: those that come with this."""
     routing_url: str = ""

@@ -16,12 +16,13 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.clock import Clock
+from parking_cloud.kernel.hook_address import HookRefused, allowed_by, check_address
+from parking_cloud.kernel.hooks import shown_secret
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays import corrections
 from parking_cloud.stays.corrections import CorrectionPage
-from parking_cloud.stays.hook_address import HookRefused, allowed_by, check_address
-from parking_cloud.stays.push import secret_of, shown_secret
+from parking_cloud.stays.push import secret_of
 from sensor_gateway.sealing import PlateVault
 
 PersonRequest = Request[Identity, Any, Any]

@@ -7,10 +7,7 @@ correction stays visible in the feed. No transaction is open while a system is c
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,13 +17,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.kernel.db import transaction
+from parking_cloud.kernel.hook_address import Allowed, allowed_by
+from parking_cloud.kernel.hooks import RETRIES_S, Message, derived_secret, post_signed
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays.corrections import PLATED, CorrectionOut, written_out
-from parking_cloud.stays.hook_address import Allowed, HookRefused, allowed_by, pinned
 from sensor_gateway.sealing import PlateVault
 
-RETRIES_S = (10, 20, 30, 40, 50, 80, 120, 160, 200, 300)
-TIMEOUT_S = 5.0
 _LEASE = timedelta(seconds=60)
 _AT_ONCE = 20
 
@@ -38,25 +34,8 @@ class _Due(NamedTuple):
 
 
 def secret_of(key: str, operator_id: UUID, generation: int) -> bytes:
-    """The secret that signs what is pushed to an operator; derived, so that none is stored."""
-    return hmac.digest(key.encode(), f"stay corrections {operator_id} {generation}".encode(), sha256)
-
-
-def shown_secret(secret: bytes) -> str:
-    """As Standard Webhooks writes a secret."""
-    return f"whsec_{base64.b64encode(secret).decode()}"
-
-
-def signed_headers(secret: bytes, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers of one message."""
-    stamp = str(int(at.timestamp()))
-    signature = hmac.digest(secret, f"{message_id}.{stamp}.".encode() + body, sha256)
-    return {
-        "Content-Type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": stamp,
-        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
-    }
+    """The secret that signs what is pushed to an operator."""
+    return derived_secret(key, f"stay corrections {operator_id} {generation}")
 
 
 async def push_due(
@@ -104,22 +83,8 @@ async def _post(client: httpx.AsyncClient, allowed: Allowed, due: _Due, now: dat
     if due.correction.plate is None and due.correction.kind in PLATED:
         return "the plate cannot be opened"
     body = msgspec.json.encode({"type": "stay.corrected", "timestamp": now, "data": due.correction})
-    headers = signed_headers(due.secret, due.correction.id, now, body)
-    try:
-        async with asyncio.timeout(2 * TIMEOUT_S):
-            to = await pinned(due.url, allowed)
-            answer = await client.post(
-                to.url,
-                content=body,
-                headers={**headers, "Host": to.host},
-                extensions=to.extensions,
-                timeout=TIMEOUT_S,
-            )
-    except HookRefused as refusal:
-        return str(refusal)
-    except (httpx.HTTPError, TimeoutError) as error:
-        return type(error).__name__
-    return "" if answer.is_success else f"HTTP {answer.status_code}"
+    message = Message(due.url, due.secret, due.correction.id, body)
+    return (await post_signed(client, allowed, message, now)).failure
 
 
 async def _note(session: AsyncSession, sent: CorrectionOut, failure: str, now: datetime) -> None:

@@ -24,9 +24,10 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
+from parking_cloud.kernel.hooks import RETRIES_S
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays.jobs import lapse_unproved
-from parking_cloud.stays.push import RETRIES_S, push_due
+from parking_cloud.stays.push import push_due
 from tests.factories import NOON, load_small_city
 from tests.stays.parts import ENTRY, EXIT, VAULT, all_stays, arrive, corrected, follow, minute, passed, told
 

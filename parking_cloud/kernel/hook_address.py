@@ -1,4 +1,4 @@
-"""Where corrections may be pushed. They carry plates: only encrypted, and to nothing in our own network.
+"""Where messages with plates may be pushed: only encrypted, and to nothing in our own network.
 
 A name is resolved before each push and that very address is called, so that it cannot be another one by then.
 """

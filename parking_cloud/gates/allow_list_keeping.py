@@ -1,0 +1,140 @@
+"""How a facility's gate is told, and gates that fetch their lists themselves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity
+from parking_cloud.gates.allow_list_rules import Way
+from parking_cloud.gates.allow_list_wire import AllowList, ListAnswer, note_answer, note_told, told_after
+from parking_cloud.kernel import audit
+from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotFound
+from parking_cloud.registry.service import FacilityLabel, facility_label
+from sensor_gateway.sealing import PlateVault
+
+_OF_AN_OPERATOR = (Role.OPERATOR_STAFF, Role.INTEGRATION)
+
+
+class FacilityNotFound(NotFound):
+    slug = "facility-not-found"
+    title = {"zh-CN": "没有这个停车场", "en": "There is no such facility"}
+
+
+class AdapterIn(msgspec.Struct, frozen=True, kw_only=True):
+    """How a gate learns of passes. `url` with `push` only."""
+
+    way: Way
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+\Z", max_length=500)] | None = None
+
+
+class AdapterOut(msgspec.Struct, frozen=True, kw_only=True):
+    """How a gate is told and how far it is. `waiting`: passes to come that it has not answered for."""
+
+    facility: str
+    way: Way
+    url: str | None
+    version: int
+    held_version: int
+    heard_at: datetime | None
+    failure: str
+    waiting: int
+    refused: int
+
+
+async def place_of(session: AsyncSession, who: Identity, facility: str) -> FacilityLabel:
+    """A facility, for its operator's people and systems. Raises FacilityNotFound, NotAllowed."""
+    place = await facility_label(session, facility)
+    if place is None:
+        raise FacilityNotFound()
+    if who.role in _OF_AN_OPERATOR and who.operator_id != place.operator_id:
+        raise NotAllowed()
+    return place
+
+
+async def set_adapter(
+    session: AsyncSession, who: Identity, place: FacilityLabel, said: AdapterIn, now: datetime
+) -> int:
+    """From now on the gate is told so, and hears its whole list; the generation of its secret."""
+    if (said.way is Way.PUSH) != (said.url is not None):
+        raise InvalidInput(errors=[{"field": "url", "message": "is needed with push, and only then"}])
+    generation: int | None = await session.scalar(
+        text(
+            "insert into gate_allow_list as l (facility_id, way, url, generation, push_at, changed_at)"
+            " values (:id, :way, :url, 1, :now, :now) on conflict (facility_id) do update set way = :way,"
+            " url = :url, generation = l.generation + 1, push_at = :now, held_version = 0, attempts = 0,"
+            " failure = '', leased_until = null, changed_at = :now returning generation"
+        ),
+        {"id": place.id, "way": said.way.value, "url": said.url, "now": now},
+    )
+    await audit.record(
+        session,
+        actor_id=who.user_id,
+        actor_role=who.role,
+        action="gates.adapter_set",
+        subject_type="facility",
+        subject_id=str(place.id),
+        detail={"way": said.way.value},
+    )
+    return generation or 1
+
+
+async def adapter(session: AsyncSession, place: FacilityLabel, now: datetime) -> AdapterOut:
+    """How a facility's gate is told, and how far it is."""
+    row = (
+        await session.execute(
+            text(
+                "select l.way, l.url, l.version, l.held_version, l.heard_at, l.failure,"
+                " count(p.id) filter (where p.answered_version is distinct from p.version) as waiting,"
+                " count(p.id) filter (where p.answered_version = p.version and not p.accepted) as refused"
+                " from gate_allow_list l left join gate_pass p on p.facility_id = l.facility_id"
+                " and p.withdrawn_at is null and p.ends_at > :now where l.facility_id = :id"
+                " group by l.facility_id"
+            ),
+            {"id": place.id, "now": now},
+        )
+    ).one_or_none()
+    if row is None:
+        return AdapterOut(
+            facility=place.code,
+            way=Way.UNSET,
+            url=None,
+            version=0,
+            held_version=0,
+            heard_at=None,
+            failure="",
+            waiting=0,
+            refused=0,
+        )
+    return AdapterOut(facility=place.code, **{**row._mapping, "way": Way(row.way)})
+
+
+async def fetched(
+    session: AsyncSession, vault: PlateVault | None, place: FacilityLabel, after: int, now: datetime
+) -> AllowList:
+    """What a gate is told that holds `after`. A gate that fetches is one that pulls, unless it was said
+    otherwise."""
+    version: int | None = await session.scalar(
+        text(
+            "insert into gate_allow_list as l (facility_id, way, heard_at) values (:id, 'pull', :now)"
+            " on conflict (facility_id) do update set heard_at = :now,"
+            " way = case when l.way = 'unset' then 'pull' else l.way end,"
+            " held_version = case when l.way = 'push' then l.held_version else least(:after, l.version) end"
+            " returning version"
+        ),
+        {"id": place.id, "now": now, "after": after},
+    )
+    told = await told_after(session, vault, place.id, place.code, version=version or 0, after=after, now=now)
+    await note_told(session, told, now)
+    return told.message
+
+
+async def acknowledged(session: AsyncSession, facility_id: UUID, answer: ListAnswer, now: datetime) -> int:
+    """What a gate that fetches has taken over; how many of the entries are of its list."""
+    return await note_answer(session, facility_id, answer, now)
