@@ -44,6 +44,8 @@ from parking_cloud.gates.routes import route_handlers as gate_routes
 from parking_cloud.guidance.choice_routes import route_handlers as choice_routes
 from parking_cloud.guidance.routes import route_handlers as guidance_routes
 from parking_cloud.guidance.sent import SentStream
+from parking_cloud.guidance.signs.book import SignBook
+from parking_cloud.guidance.signs.routes import route_handlers as sign_routes
 from parking_cloud.guidance.travel import make_travel
 from parking_cloud.invoices.routes import route_handlers as invoice_routes
 from parking_cloud.kernel.clock import Clock, SystemClock
@@ -128,6 +130,10 @@ def provide_sent(state: State) -> SentStream:
     return state.sent  # type: ignore[no-any-return]
 
 
+def provide_signs(state: State) -> SignBook:
+    return state.signs  # type: ignore[no-any-return]
+
+
 @get("/health/live", guards=[public], include_in_schema=False)
 async def live() -> dict[str, str]:
     """The process answers. Also the bench's measure of an empty route."""
@@ -165,6 +171,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     app.state.event_hub = EventHub(redis)
     app.state.sent = SentStream(redis, app.state.clock)
     app.state.travel = make_travel(settings)
+    app.state.signs = SignBook(app.state.sessions, app.state.clock)
     app.state.limiter = Limiter(redis)
     app.state.list_watch = ListWatch(app.state.reading)
     app.state.providers = make_providers(settings)
@@ -181,6 +188,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
             app.state.event_hub.running(),
             app.state.sent.running(),
             app.state.list_watch.running(),
+            app.state.signs.running(),
         ):
             yield
     finally:
@@ -209,6 +217,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *operations_routes,
             *guidance_routes,
             *choice_routes,
+            *sign_routes,
             *tariff_routes,
             *stay_routes,
             *payment_routes,
@@ -247,6 +256,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             "cashier": Provide(provide_cashier, sync_to_thread=False),
             "sent": Provide(provide_sent, sync_to_thread=False),
             "event_hub": Provide(provide_event_hub, sync_to_thread=False),
+            "signs": Provide(provide_signs, sync_to_thread=False),
         },
         middleware=[
             # Both keep to ASGI; their types name it differently.

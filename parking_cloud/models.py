@@ -7,6 +7,7 @@ from parking_cloud.arrears import models as arrears
 from parking_cloud.enforcement import models as enforcement
 from parking_cloud.gates import allow_list_models as allow_lists
 from parking_cloud.gates import models as gates
+from parking_cloud.guidance.signs import models as signs
 from parking_cloud.invoices import models as invoices
 from parking_cloud.kernel import audit, follow_ups, idempotency, outbox
 from parking_cloud.kernel.db import Base
@@ -51,6 +52,7 @@ __all__ = [
     "registry",
     "series",
     "settlement",
+    "signs",
     "stays",
     "tariffs",
 ]

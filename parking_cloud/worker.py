@@ -29,6 +29,7 @@ from parking_cloud.gates.allow_list import forget_over
 from parking_cloud.gates.allow_list_push import ListDesk
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all
+from parking_cloud.guidance.signs.jobs import judge_signs, remember_full
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.clock import SystemClock
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
@@ -44,8 +45,10 @@ from parking_cloud.occupancy.history import ensure_partitions
 from parking_cloud.occupancy.projector import Projected, forget_silent_spaces, project, settle_spaces
 from parking_cloud.operations.events import (
     DEVICE_FAULT,
+    SIGN_FAULT,
     SOURCE_HEALTH,
     publish_faults,
+    publish_sign_faults,
     publish_source_health,
 )
 from parking_cloud.operations.jobs import judge_devices, judge_silence
@@ -87,6 +90,8 @@ JOBS: list[tuple[str, float, Job]] = [
     ("spaces fallen free", 10, end_freed),
     ("counted empty", 300, end_counted_out),
     ("passes that are over", 3600, forget_over),
+    ("full boards", 2, remember_full),
+    ("silent boards", 30, judge_signs),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}
@@ -113,6 +118,7 @@ OUTBOX_HANDLERS: dict[str, outbox.Handler] = {
     FACILITY_COUNTED: gate_events.recount,
     DEVICE_FAULT: publish_faults,
     SOURCE_HEALTH: publish_source_health,
+    SIGN_FAULT: publish_sign_faults,
     STAY_CHANGED: note_stays,
     **following.NOTED,
 }

@@ -43,6 +43,8 @@ PUBLIC = {
     "/v1/guidance/facilities",
     "/v1/invoices",
     "/v1/occupancy/stream",
+    "/v1/signs",
+    "/v1/signs/{code:str}",
     "/v1/tariffs/quote",
     "/v1/pay/offers",
     "/v1/pay/payments",

@@ -1,4 +1,4 @@
-"""Operations' events: a device's fault was opened or closed, a source fell late or is back."""
+"""Operations' events: a fault of a device or board was opened or closed, a source fell late or is back."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ DEVICE_FAULT = "operations.device_fault"
 """Outbox topic; the key is the device's id, the payload {"fault", "condition", "state", "at"}."""
 SOURCE_HEALTH = "operations.source_health"
 """Outbox topic; the key is the source, the payload {"state": "late" or "back", "at"}."""
+SIGN_FAULT = "operations.sign_fault"
+"""Outbox topic; the key is the board's id, the payload as of a device's fault."""
 EVENTS_STREAM = "parking:operations:events"
 _EVENTS_KEPT = 50_000
 
@@ -31,3 +33,5 @@ publish_faults = partial(_publish, "device_id")
 """Outbox handler: each opening and closing, in order, onto one stream."""
 publish_source_health = partial(_publish, "source")
 """Outbox handler: each lateness and its end, in order, onto the same stream."""
+publish_sign_faults = partial(_publish, "sign_id")
+"""Outbox handler: each opening and closing of a board's fault, in order, onto the same stream."""

@@ -45,6 +45,27 @@ class DeviceFault(Base):
     evidence: Mapped[dict[str, Any]]
 
 
+class SignFault(Base):
+    """A guidance board that has not asked for its numbers, from when that was judged until it asks again.
+
+    Boards belong to guidance, a floor above; what people call this one is kept with the fault.
+    """
+
+    __tablename__ = "sign_fault"
+    __table_args__ = (
+        CheckConstraint("closed_at >= opened_at", name="closed"),
+        Index("uq_sign_fault_open", "sign_id", unique=True, postgresql_where="closed_at IS NULL"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    sign_id: Mapped[UUID] = mapped_column(ForeignKey("sign.id"))
+    code: Mapped[str]
+    name: Mapped[str]
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    evidence: Mapped[dict[str, Any]]
+
+
 class SensorCheck(Base):
     """Somebody has to go and look at a device: a person found what it did not say. One open per device."""
 

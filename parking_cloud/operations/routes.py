@@ -26,8 +26,10 @@ from parking_cloud.operations.schemas import (
     FaultPage,
     FindingIn,
     FindingOut,
+    SignFaultPage,
     SourceOut,
 )
+from parking_cloud.operations.signs import list_sign_faults
 from parking_cloud.operations.sources import list_sources
 
 _SEE = allow(Role.OPERATOR_STAFF, Role.ENFORCEMENT_OFFICER, Role.CITY_ADMINISTRATOR, Role.AUDITOR)
@@ -70,6 +72,13 @@ class OperationsController(Controller):
             before=cursor,
             limit=limit,
         )
+
+    @get("/sign-faults", guards=[allow(Role.CITY_ADMINISTRATOR, Role.AUDITOR)])
+    async def sign_faults(
+        self, session: AsyncSession, closed: bool = False, cursor: UUID | None = None, limit: Limit = 100
+    ) -> SignFaultPage:
+        """Guidance boards that do not ask for their numbers; newest first."""
+        return await list_sign_faults(session, closed=closed, before=cursor, limit=limit)
 
     @get("/checks", guards=[_SEE])
     async def checks(

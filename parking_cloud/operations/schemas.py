@@ -76,6 +76,23 @@ class FaultPage(msgspec.Struct, frozen=True):
     next_cursor: UUID | None
 
 
+class SignFaultOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A guidance board that does not ask for its numbers. `evidence`: since when, and how long it may."""
+
+    id: UUID
+    sign_id: UUID
+    code: str
+    name: str
+    opened_at: datetime
+    closed_at: datetime | None
+    evidence: dict[str, Any]
+
+
+class SignFaultPage(msgspec.Struct, frozen=True):
+    items: list[SignFaultOut]
+    next_cursor: UUID | None
+
+
 class CheckPage(msgspec.Struct, frozen=True):
     items: list[CheckOut]
     next_cursor: UUID | None

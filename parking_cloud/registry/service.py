@@ -286,3 +286,26 @@ async def list_devices(
         )
         for device, facility_code, space_number in await session.execute(query)
     ]
+
+
+async def facilities_in_districts(session: AsyncSession, districts: Collection[str]) -> dict[str, list[UUID]]:
+    """The facilities of each of these districts."""
+    rows = await session.execute(
+        select(Facility.district, Facility.id).where(Facility.district.in_(districts)).order_by(Facility.id)
+    )
+    found: dict[str, list[UUID]] = {}
+    for district, facility in rows:
+        found.setdefault(district, []).append(facility)
+    return found
+
+
+async def facilities_by_code(session: AsyncSession, codes: Collection[str]) -> dict[str, UUID]:
+    """The facilities of those codes that exist."""
+    rows = await session.execute(select(Facility.code, Facility.id).where(Facility.code.in_(codes)))
+    return {row.code: row.id for row in rows}
+
+
+async def all_districts(session: AsyncSession) -> list[str]:
+    """The districts that have a facility, by name."""
+    query = select(Facility.district).where(Facility.district != "").distinct().order_by(Facility.district)
+    return list(await session.scalars(query))
