@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parking_cloud.accounts import driver_models as drivers
 from parking_cloud.accounts import models as accounts
 from parking_cloud.arrears import models as arrears
 from parking_cloud.enforcement import models as enforcement
@@ -34,6 +35,7 @@ __all__ = [
     "audit",
     "battery_flags",
     "counting",
+    "drivers",
     "enforcement",
     "follow_ups",
     "gates",

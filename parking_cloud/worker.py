@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud import following, metrics
 from parking_cloud.accounts import events as account_events
+from parking_cloud.accounts.sessions import forget_old as forget_old_sessions
 from parking_cloud.arrears.cases import advance
 from parking_cloud.arrears.objections import escalate
 from parking_cloud.gates import events as gate_events
@@ -85,6 +86,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("permits not paid", 300, lapse_unpaid),
     ("settlement items", 600, gather),
     ("old answers", 3600, forget_old),
+    ("old sign-ins", 3600, forget_old_sessions),
     ("long stays", 600, look_at_long_stays),
     ("sightings beside spaces", 10, place_sightings),
     ("spaces fallen free", 10, end_freed),
