@@ -43,7 +43,9 @@ from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
 from parking_cloud.occupancy.history import ensure_partitions
+from parking_cloud.occupancy.profiling import refresh_profiles
 from parking_cloud.occupancy.projector import Projected, forget_silent_spaces, project, settle_spaces
+from parking_cloud.occupancy.series import drop_old, sample
 from parking_cloud.operations.events import (
     DEVICE_FAULT,
     SIGN_FAULT,
@@ -94,6 +96,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("passes that are over", 3600, forget_over),
     ("full boards", 2, remember_full),
     ("silent boards", 30, judge_signs),
+    ("occupancy profiles", 60, refresh_profiles),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}
@@ -218,7 +221,15 @@ class Worker:
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
             lapse: Job = partial(lapse_unproved, vault=self._vault)
-            for name, every_s, job in [*JOBS, ("certainty", 20, sure), ("stays not proved", 600, lapse)]:
+            sampled: Job = partial(sample, stale_after=stale_after)
+            old: Job = partial(drop_old, days=self._settings.series_days)
+            for name, every_s, job in [
+                *JOBS,
+                ("certainty", 20, sure),
+                ("stays not proved", 600, lapse),
+                ("occupancy series", 30, sampled),
+                ("old series", 86_400, old),
+            ]:
                 group.create_task(self._repeat(name, every_s, job))
 
     async def _prepare(self) -> None:
