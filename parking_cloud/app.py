@@ -73,6 +73,7 @@ from parking_cloud.payments.webhook_routes import route_handlers as pay_webhook_
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
 from parking_cloud.settlement.routes import route_handlers as settlement_routes
+from parking_cloud.sharing.routes import route_handlers as sharing_routes
 from parking_cloud.stays.routes import route_handlers as stay_routes
 from parking_cloud.tariffs.routes import route_handlers as tariff_routes
 from parking_cloud.web.assets import asset_routers, openapi_config, template_config
@@ -235,6 +236,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *money_routes,
             *arrears_routes,
             *settlement_routes,
+            *sharing_routes,
             *invoice_routes,
             *driver_routes,
             *app_file_routes,

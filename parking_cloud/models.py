@@ -23,6 +23,7 @@ from parking_cloud.payments import models as payments
 from parking_cloud.ratings import models as ratings
 from parking_cloud.registry import models as registry
 from parking_cloud.settlement import models as settlement
+from parking_cloud.sharing import models as sharing
 from parking_cloud.stays import models as stays
 from parking_cloud.tariffs import models as tariffs
 
@@ -55,6 +56,7 @@ __all__ = [
     "series",
     "settlement",
     "signs",
+    "sharing",
     "stays",
     "tariffs",
 ]

@@ -63,6 +63,7 @@ from parking_cloud.payments.providers import make_providers
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.settlement.items import gather
+from parking_cloud.sharing import paying as paid_bookings
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
@@ -86,6 +87,8 @@ JOBS: list[tuple[str, float, Job]] = [
     ("arrears", 60, advance),
     ("objections", 3600, escalate),
     ("permits not paid", 300, lapse_unpaid),
+    ("bookings not paid", 15, paid_bookings.lapse_unpaid),
+    ("bookings over", 30, paid_bookings.end_over),
     ("settlement items", 600, gather),
     ("old answers", 3600, forget_old),
     ("old sign-ins", 3600, forget_old_sessions),

@@ -57,6 +57,7 @@ PUBLIC = {
     "/v1/pay/webhooks/{provider:str}",
     "/v1/permit-products",
     "/v1/receipts/{token:str}",
+    "/v1/sharing/offers",
 }
 
 
