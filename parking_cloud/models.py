@@ -55,8 +55,8 @@ __all__ = [
     "registry",
     "series",
     "settlement",
-    "signs",
     "sharing",
+    "signs",
     "stays",
     "tariffs",
 ]
