@@ -24,15 +24,12 @@ PUBLIC = {
     "/health/ready",
     "/icons/{name:str}",
     "/me",
+    "/me/login",
     "/offline",
     "/pay",
     "/pay/receipt/{token:str}",
     "/pay/return",
     "/sw.js",
-    "/sign-in",
-    "/sign-in/code",
-    "/v1/auth/codes",
-    "/v1/auth/codes/redeem",
     "/v1/auth/login",
     "/v1/charges/{charge_id:uuid}/objections",
     "/v1/facilities",
@@ -44,6 +41,7 @@ PUBLIC = {
     "/v1/geo/roads",
     "/v1/guidance/choices",
     "/v1/guidance/facilities",
+    "/v1/guidance/places",
     "/v1/invoices",
     "/v1/occupancy/stream",
     "/v1/signs",
@@ -57,7 +55,6 @@ PUBLIC = {
     "/v1/pay/webhooks/{provider:str}",
     "/v1/permit-products",
     "/v1/receipts/{token:str}",
-    "/v1/sharing/offers",
 }
 
 

@@ -75,6 +75,22 @@ _COUNTED_EMPTY = text(
     " where f.counting = 'counter' and s.reported_at >= :since and s.reported_free >= f.capacity"
 )
 
+_STATES = text(f"select {_COLUMNS} from facility_now where id > :after order by id limit :limit")
+
+
+class ShownState(NamedTuple):
+    """A facility's numbers as shown."""
+
+    id: UUID
+    numbers: Numbers
+    observed_at: datetime | None
+
+
+async def states_page(session: AsyncSession, after: UUID, limit: int = 500) -> list[ShownState]:
+    """Every facility's numbers, by id; those after `after`."""
+    rows = await session.execute(_STATES, {"after": after, "limit": limit})
+    return [ShownState(row.id, *_numbers(row)) for row in rows]
+
 
 async def near(
     session: AsyncSession,
@@ -196,13 +212,7 @@ def _by_name(id_or_code: str) -> tuple[Any, dict[str, Any]]:
 
 
 def _facility(row: Row[Any], now: datetime, stale_after: timedelta) -> FacilityDetail:
-    counted = row.counting == "counter"
-    numbers: Numbers = (
-        numbers_from_count(row.counted_free, row.capacity)
-        if counted
-        else numbers_from_spaces(row.occupied_spaces, row.free_spaces, row.capacity)
-    )
-    observed_at = row.counted_at if counted else row.spaces_observed_at
+    numbers, observed_at = _numbers(row)
     stale = is_stale(observed_at, now, stale_after)
     known, certainty = (0, 0.0) if stale else _known(row, numbers, now, stale_after)
     return FacilityDetail(
@@ -228,6 +238,13 @@ def _facility(row: Row[Any], now: datetime, stale_after: timedelta) -> FacilityD
         reported_free=row.reported_free,
         counting=row.counting,
     )
+
+
+def _numbers(row: Row[Any]) -> tuple[Numbers, datetime | None]:
+    """What is shown of a facility, and when that was observed."""
+    if row.counting == "counter":
+        return numbers_from_count(row.counted_free, row.capacity), row.counted_at
+    return numbers_from_spaces(row.occupied_spaces, row.free_spaces, row.capacity), row.spaces_observed_at
 
 
 def _known(row: Row[Any], numbers: Numbers, now: datetime, stale_after: timedelta) -> tuple[int, float]:

@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.db import Base
@@ -81,6 +82,9 @@ async def _import_facilities(session: AsyncSession, batch: RegistryBatch) -> Non
                 "operator_id": operators[f.operator_code],
                 "institution_id": institutions[f.institution_code] if f.institution_code else None,
                 "synthetic": f.synthetic,
+                "height_limit_cm": f.height_limit_cm,
+                "opening_hours": f.opening_hours,
+                "entrance": _point(f.entrance_lat, f.entrance_lon),
             }
             for f in batch.facilities
         ],
@@ -125,13 +129,19 @@ async def _import_spaces(session: AsyncSession, batch: RegistryBatch, facilities
             for s in batch.spaces
         ],
     )
-    shared = (
-        select(func.count())
-        .where(Space.facility_id == Facility.id, Space.shared)
-        .scalar_subquery()
-        .correlate(Facility)
-    )
-    await session.execute(update(Facility).where(Facility.id.in_(touched)).values(shared_spaces=shared))
+    counts = {
+        "shared_spaces": _number_of(Space.shared),
+        "accessible_spaces": _number_of(Space.kind == "accessible"),
+        "charging_spaces": _number_of(Space.kind == "charging"),
+        "large_spaces": _number_of(Space.kind == "large"),
+    }
+    await session.execute(update(Facility).where(Facility.id.in_(touched)).values(counts))
+
+
+def _number_of(which: ColumnElement[bool] | InstrumentedAttribute[bool]) -> ScalarSelect[int]:
+    """How many such spaces a facility has."""
+    counted = select(func.count()).where(Space.facility_id == Facility.id, which)
+    return counted.scalar_subquery().correlate(Facility)
 
 
 async def _import_devices(session: AsyncSession, batch: RegistryBatch, facilities: dict[str, UUID]) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from parking_cloud.kernel.db import Base
 from parking_cloud.kernel.ids import new_id
+from parking_cloud.registry.opening import OPENING_PATTERN
 
 
 def _point() -> Geography:
@@ -53,6 +54,8 @@ class Facility(Base):
             " 'park_and_ride')",
             name="kind",
         ),
+        CheckConstraint("height_limit_cm between 100 and 1000", name="height_limit_cm"),
+        CheckConstraint(f"opening_hours ~ '{OPENING_PATTERN}'", name="opening_hours"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -66,7 +69,17 @@ class Facility(Base):
     capacity: Mapped[int]
     shared_spaces: Mapped[int] = mapped_column(default=0, server_default="0")
     """Number of its spaces that are shared; kept here by the import, because every list shows it."""
+    accessible_spaces: Mapped[int] = mapped_column(default=0, server_default="0")
+    charging_spaces: Mapped[int] = mapped_column(default=0, server_default="0")
+    large_spaces: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many spaces of each kind it has, likewise."""
+    height_limit_cm: Mapped[int | None]
+    """Nothing higher passes its entrance; None: no limit is known."""
+    opening_hours: Mapped[str] = mapped_column(default="", server_default="")
+    """When vehicles may enter (registry/opening.py); empty: at any time."""
     position: Mapped[Any | None] = mapped_column(_point())
+    entrance: Mapped[Any | None] = mapped_column(_point())
+    """Where vehicles drive in, where that is not its position."""
     operator_id: Mapped[UUID] = mapped_column(ForeignKey("operator.id"), index=True)
     institution_id: Mapped[UUID | None] = mapped_column(ForeignKey("institution.id"), index=True)
     synthetic: Mapped[bool] = mapped_column(default=False, server_default="false")

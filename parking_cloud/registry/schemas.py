@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from parking_cloud.registry.opening import OPENING_PATTERN
+
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
@@ -50,6 +52,13 @@ class FacilityIn(msgspec.Struct, frozen=True, kw_only=True):
     operator_code: Code
     institution_code: Code | None = None
     synthetic: bool = False
+    height_limit_cm: Annotated[int, msgspec.Meta(ge=100, le=1000)] | None = None
+    opening_hours: Annotated[str, msgspec.Meta(pattern=OPENING_PATTERN)] = ""
+    """When vehicles may enter, such as `07:00-22:00` or `workday 07:00-22:00; restday 08:00-21:00`; empty:
+    at any time."""
+    entrance_lat: Latitude | None = None
+    entrance_lon: Longitude | None = None
+    """Where vehicles drive in, where that is not its position (WGS-84)."""
 
 
 class ZoneIn(msgspec.Struct, frozen=True, kw_only=True):

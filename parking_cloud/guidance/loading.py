@@ -1,0 +1,171 @@
+"""Filling the index: everything once, then what has changed, a page at a time.
+
+Between two pages questions are answered; a page takes a few milliseconds. What has changed is found by sums
+over 256 buckets of facilities, so that a city in which nothing changed costs two short queries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from parking_cloud.guidance.herding import Sent
+from parking_cloud.guidance.index import FacilityIndex
+from parking_cloud.guidance.outlooks import Outlooks, load_outlooks
+from parking_cloud.guidance.prices import Prices
+from parking_cloud.kernel.db import transaction
+from parking_cloud.occupancy import service as occupancy
+from parking_cloud.registry.guide import BUCKETS, FIRST, guide_page, guide_sums
+from parking_cloud.tariffs.in_force import Assigned, assignment_sums, assignments_page, versions_since
+from parking_cloud.tariffs.plan import Plan
+from parking_cloud.tariffs.service import plan_of
+
+PAGE = 200
+_AHEAD = timedelta(days=366)
+_CURRENT = timedelta(seconds=10)
+
+Sums = dict[int, int]
+Sessions = async_sessionmaker[AsyncSession]
+
+
+class Known:
+    """All that a question is answered from."""
+
+    def __init__(self, sent: Sent) -> None:
+        self.index = FacilityIndex()
+        self.outlooks = Outlooks(0)
+        self.sent = sent
+        self.prices = Prices()
+        self.tariffs: list[UUID] = []
+        self.several: dict[int, list[Assigned]] = {}
+        """Rows whose tariff begins or ends in the time ahead; all others have one, by number in `tariffs`."""
+        self._numbers: dict[UUID, int] = {}
+        self.loaded = asyncio.Event()
+        self.told: set[int] = set()
+        """Rows of which the stream told something since a page of numbers was asked for."""
+        self.heard_at: datetime | None = None
+        """Until when the stream has been heard."""
+        self.read_at: datetime | None = None
+        """When everybody's numbers were last asked for."""
+
+    def heard(self, now: datetime) -> tuple[datetime, bool]:
+        """Until when all that was reported is known; and whether that is now, as far as can be told."""
+        at = max(moment for moment in (self.heard_at, self.read_at) if moment is not None)
+        return at, now - at <= _CURRENT
+
+    def number_of(self, tariff: UUID) -> int:
+        """A tariff's number in `tariffs`."""
+        number = self._numbers.setdefault(tariff, len(self.tariffs))
+        if number == len(self.tariffs):
+            self.tariffs.append(tariff)
+        return number
+
+
+class Loader:
+    """Keeps what is known in step with the database."""
+
+    def __init__(self, sessions: Sessions, reading: Sessions, known: Known) -> None:
+        self._sessions = sessions
+        self._reading = reading
+        """Whose statements stand alone: pages of a second must not hold up a vacuum."""
+        self._known = known
+        self._facility_sums: Sums = {}
+        self._tariff_sums: Sums = {}
+
+    async def load(self, now: datetime) -> None:
+        """Take in everything that has changed since the last time."""
+        known = self._known
+        async with self._reading() as session:
+            # In this order: what is assigned belongs to a facility that is there by then.
+            tariff_sums = await assignment_sums(session)
+            before = len(known.index)
+            await self._facilities(session)
+            await self._tariffs(session, tariff_sums, now)
+            await self._states(session)
+            known.read_at = now
+        async with transaction(self._sessions) as session:
+            await self._profiles(session, grown=len(known.index) > before)
+        known.loaded.set()
+
+    async def _states(self, session: AsyncSession) -> None:
+        """Everybody's numbers now; but what the stream told meanwhile is newer."""
+        index, told = self._known.index, self._known.told
+        after = FIRST
+        while True:
+            told.clear()
+            page = await occupancy.states_page(session, after, PAGE)
+            if not page:
+                return
+            for state in page:
+                at = index.row_of.get(state.id)
+                if at is not None and at not in told:
+                    numbers = state.numbers
+                    index.tell(at, numbers.free, numbers.unknown, state.observed_at, numbers.quality)
+            after = page[-1].id
+            await asyncio.sleep(0)
+
+    async def _facilities(self, session: AsyncSession) -> None:
+        index = self._known.index
+        sums = await guide_sums(session)
+        changed = _differing(self._facility_sums, sums)
+        left = {index.ids[at] for bucket in changed for at in index.buckets[bucket]}
+        after = FIRST
+        while changed and (page := await guide_page(session, changed, after=after, limit=PAGE)):
+            for row in page:
+                index.put(row)
+                left.discard(row.id)
+            after = page[-1].id
+            await asyncio.sleep(0)
+        for gone in left:
+            index.remove(gone)
+        index.plant()
+        self._facility_sums = sums
+
+    async def _tariffs(self, session: AsyncSession, sums: Sums, now: datetime) -> None:
+        versions = [v for v in await versions_since(session, now) if v.effective_from < now + _AHEAD]
+        plans: dict[UUID, Plan] = {v.version_id: await plan_of(session, v.version_id) for v in versions}
+        self._known.prices.hold(versions, plans)
+        changed = _differing(self._tariff_sums, sums)
+        held: dict[UUID, list[Assigned]] = {}
+        after = FIRST
+        while changed and (
+            page := await assignments_page(session, changed, since=now, after=after, limit=PAGE)
+        ):
+            for assigned in page:
+                held.setdefault(assigned.facility_id, []).append(assigned)
+            after = page[-1].id
+            await asyncio.sleep(0)
+        index = self._known.index
+        for bucket in changed:
+            for at in index.buckets[bucket]:
+                self._assign(at, held.get(index.ids[at], []), now)
+            await asyncio.sleep(0)
+        self._tariff_sums = sums
+
+    def _assign(self, at: int, here: list[Assigned], now: datetime) -> None:
+        """What holds at a row from now on."""
+        known = self._known
+        known.several.pop(at, None)
+        known.index.tariff[at] = -1
+        if len(here) == 1 and here[0].valid_until is None and here[0].valid_from <= now:
+            known.index.tariff[at] = known.number_of(here[0].tariff_id)
+        elif here:
+            known.several[at] = here
+
+    async def _profiles(self, session: AsyncSession, *, grown: bool) -> None:
+        known = self._known
+        index = known.index
+        if grown:
+            kinds = index.kinds + [""] * (index.size - len(index))
+            known.outlooks = await load_outlooks(session, index.row_of, kinds)
+            known.sent.arrange(index.row_of, index.size)
+        else:
+            await known.outlooks.refresh(session, index.row_of)
+
+
+def _differing(before: Sums, now: Sums) -> list[int]:
+    """The buckets whose sums are not what they were."""
+    return [bucket for bucket in range(BUCKETS) if before.get(bucket) != now.get(bucket)]
