@@ -21,6 +21,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from parking_cloud.accounts.guards import public
 from parking_cloud.accounts.middleware import IdentityMiddleware
 from parking_cloud.accounts.routes import route_handlers as account_routes
+from parking_cloud.accounts.sessions import SessionWatch
 from parking_cloud.accounts.vehicle_routes import route_handlers as vehicle_routes
 from parking_cloud.arrears.routes import route_handlers as arrears_routes
 from parking_cloud.console.arrears import route_handlers as arrears_page_routes
@@ -38,6 +39,7 @@ from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
+from parking_cloud.driver.sign_in import route_handlers as sign_in_pages
 from parking_cloud.gates.allow_list_routes import route_handlers as allow_list_routes
 from parking_cloud.gates.allow_list_waiting import ListWatch
 from parking_cloud.gates.routes import route_handlers as gate_routes
@@ -58,6 +60,7 @@ from parking_cloud.kernel.problems import Problem
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.migrate import newest_revision
 from parking_cloud.notices.routes import route_handlers as notice_routes
+from parking_cloud.notices.senders import make_senders
 from parking_cloud.occupancy.routes import route_handlers as occupancy_routes
 from parking_cloud.occupancy.stream import EventHub
 from parking_cloud.operations.routes import route_handlers as operations_routes
@@ -72,6 +75,7 @@ from parking_cloud.payments.webhook_routes import route_handlers as pay_webhook_
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
 from parking_cloud.settlement.routes import route_handlers as settlement_routes
+from parking_cloud.sharing.routes import route_handlers as sharing_routes
 from parking_cloud.stays.routes import route_handlers as stay_routes
 from parking_cloud.tariffs.routes import route_handlers as tariff_routes
 from parking_cloud.web.assets import asset_routers, openapi_config, template_config
@@ -169,6 +173,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     redis = connect(settings.redis_url)
     app.state.sessions = make_sessions(engine)
     app.state.reading = make_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+    app.state.session_watch = SessionWatch(app.state.reading)
     app.state.redis = redis
     app.state.event_hub = EventHub(redis)
     app.state.sent = SentStream(redis, app.state.clock)
@@ -186,6 +191,7 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
     app.state.limiter = Limiter(redis)
     app.state.list_watch = ListWatch(app.state.reading)
     app.state.providers = make_providers(settings)
+    app.state.senders = make_senders(settings)
     app.state.cashier = Cashier(
         settings,
         app.state.sessions,
@@ -207,6 +213,8 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
         for provider in app.state.providers.values():
             await provider.close()
         await app.state.travel.close()
+        for sender in app.state.senders.values():
+            await sender.close()
         await redis.aclose()
         await engine.dispose()
 
@@ -241,10 +249,12 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *money_routes,
             *arrears_routes,
             *settlement_routes,
+            *sharing_routes,
             *invoice_routes,
             *driver_routes,
             *app_file_routes,
             *pay_pages,
+            *sign_in_pages,
             *my_pages,
             *receipt_pages,
             *console_routes,

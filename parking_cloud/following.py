@@ -32,12 +32,14 @@ from parking_cloud.payments.provider import Provider
 from parking_cloud.payments.schemas import ChargeKind, ChargeState, PaymentState, Via
 from parking_cloud.projection import insistently
 from parking_cloud.settlement.reconciling import Reconciler
+from parking_cloud.sharing import paying as paid_bookings
 
 Sessions = async_sessionmaker[AsyncSession]
 Work = Callable[[datetime], Awaitable[int]]
 """Does what is due, and says how much that was."""
 
 _note_arrears, _note_mandates, _note_permits = note("arrears"), note("mandate"), note("permit")
+_note_bookings = note("booking")
 _note_receipts, _note_mandate_payments = note("receipts"), note("mandate payment")
 
 
@@ -48,10 +50,11 @@ async def _note_charges(session: AsyncSession, redis: Redis, messages: Sequence[
         told = ((m, m.payload) for m in messages)
         return [m for m, said in told if concerns(said["kind"], said["was"], said["state"])]
 
-    due, permit = ChargeState.DUE, ChargeKind.PERMIT
-    await _note(session, redis, _note_arrears, where(lambda k, was, s: k != permit and due in (was, s)))
-    await _note(session, redis, _note_mandates, where(lambda kind, _, state: kind != permit and state == due))
-    await _note(session, redis, _note_permits, where(lambda kind, _, __: kind == permit))
+    due, stay = ChargeState.DUE, ChargeKind.STAY
+    await _note(session, redis, _note_arrears, where(lambda k, was, s: k == stay and due in (was, s)))
+    await _note(session, redis, _note_mandates, where(lambda kind, _, state: kind == stay and state == due))
+    await _note(session, redis, _note_permits, where(lambda kind, _, __: kind == ChargeKind.PERMIT))
+    await _note(session, redis, _note_bookings, where(lambda kind, _, __: kind == ChargeKind.BOOKING))
 
 
 async def _note_payments(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
@@ -86,6 +89,7 @@ def deeds(settings: Settings) -> dict[str, Deed]:
         "arrears": arrears,
         "mandate": mandates.consider,
         "permit": permit_sales.follow_charge,
+        "booking": paid_bookings.follow_charge,
         "receipts": receipts,
         "mandate payment": mandates.tell_of_failure,
     }

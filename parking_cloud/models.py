@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parking_cloud.accounts import driver_models as drivers
 from parking_cloud.accounts import models as accounts
 from parking_cloud.arrears import models as arrears
 from parking_cloud.enforcement import models as enforcement
@@ -22,6 +23,7 @@ from parking_cloud.payments import models as payments
 from parking_cloud.ratings import models as ratings
 from parking_cloud.registry import models as registry
 from parking_cloud.settlement import models as settlement
+from parking_cloud.sharing import models as sharing
 from parking_cloud.stays import models as stays
 from parking_cloud.tariffs import models as tariffs
 
@@ -34,6 +36,7 @@ __all__ = [
     "audit",
     "battery_flags",
     "counting",
+    "drivers",
     "enforcement",
     "follow_ups",
     "gates",
@@ -52,6 +55,7 @@ __all__ = [
     "registry",
     "series",
     "settlement",
+    "sharing",
     "signs",
     "stays",
     "tariffs",

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud import following, metrics
 from parking_cloud.accounts import events as account_events
+from parking_cloud.accounts.sessions import forget_old as forget_old_sessions
 from parking_cloud.arrears.cases import advance
 from parking_cloud.arrears.objections import escalate
 from parking_cloud.gates import events as gate_events
@@ -42,7 +43,9 @@ from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
 from parking_cloud.occupancy.history import ensure_partitions
+from parking_cloud.occupancy.profiling import refresh_profiles
 from parking_cloud.occupancy.projector import Projected, forget_silent_spaces, project, settle_spaces
+from parking_cloud.occupancy.series import drop_old, sample
 from parking_cloud.operations.events import (
     DEVICE_FAULT,
     SIGN_FAULT,
@@ -60,6 +63,7 @@ from parking_cloud.payments.providers import make_providers
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.settlement.items import gather
+from parking_cloud.sharing import paying as paid_bookings
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
@@ -83,8 +87,11 @@ JOBS: list[tuple[str, float, Job]] = [
     ("arrears", 60, advance),
     ("objections", 3600, escalate),
     ("permits not paid", 300, lapse_unpaid),
+    ("bookings not paid", 15, paid_bookings.lapse_unpaid),
+    ("bookings over", 30, paid_bookings.end_over),
     ("settlement items", 600, gather),
     ("old answers", 3600, forget_old),
+    ("old sign-ins", 3600, forget_old_sessions),
     ("long stays", 600, look_at_long_stays),
     ("sightings beside spaces", 10, place_sightings),
     ("spaces fallen free", 10, end_freed),
@@ -92,6 +99,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("passes that are over", 3600, forget_over),
     ("full boards", 2, remember_full),
     ("silent boards", 30, judge_signs),
+    ("occupancy profiles", 60, refresh_profiles),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}
@@ -216,7 +224,15 @@ class Worker:
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)
             lapse: Job = partial(lapse_unproved, vault=self._vault)
-            for name, every_s, job in [*JOBS, ("certainty", 20, sure), ("stays not proved", 600, lapse)]:
+            sampled: Job = partial(sample, stale_after=stale_after)
+            old: Job = partial(drop_old, days=self._settings.series_days)
+            for name, every_s, job in [
+                *JOBS,
+                ("certainty", 20, sure),
+                ("stays not proved", 600, lapse),
+                ("occupancy series", 30, sampled),
+                ("old series", 86_400, old),
+            ]:
                 group.create_task(self._repeat(name, every_s, job))
 
     async def _prepare(self) -> None:

@@ -24,12 +24,15 @@ PUBLIC = {
     "/health/ready",
     "/icons/{name:str}",
     "/me",
-    "/me/login",
     "/offline",
     "/pay",
     "/pay/receipt/{token:str}",
     "/pay/return",
     "/sw.js",
+    "/sign-in",
+    "/sign-in/code",
+    "/v1/auth/codes",
+    "/v1/auth/codes/redeem",
     "/v1/auth/login",
     "/v1/charges/{charge_id:uuid}/objections",
     "/v1/facilities",
@@ -55,6 +58,7 @@ PUBLIC = {
     "/v1/pay/webhooks/{provider:str}",
     "/v1/permit-products",
     "/v1/receipts/{token:str}",
+    "/v1/sharing/offers",
 }
 
 

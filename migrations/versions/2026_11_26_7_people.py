@@ -115,9 +115,55 @@ UP: list[str] = [
     CREATE TRIGGER clue_evidence_never_changes BEFORE UPDATE OR DELETE ON clue_evidence
         FOR EACH ROW EXECUTE FUNCTION clue_evidence_never_changes()
     """,
+    """
+    ALTER TABLE user_account ALTER COLUMN password_hash DROP NOT NULL, ADD COLUMN closed_at timestamptz
+    """,
+    """
+    CREATE TABLE driver_phone (
+        user_id UUID NOT NULL,
+        phone_hash BYTEA NOT NULL,
+        phone_sealed BYTEA NOT NULL,
+        since timestamptz NOT NULL,
+        CONSTRAINT pk_driver_phone PRIMARY KEY (user_id),
+        CONSTRAINT uq_driver_phone_phone_hash UNIQUE (phone_hash),
+        CONSTRAINT ck_driver_phone_phone_hash CHECK (octet_length(phone_hash) = 32),
+        CONSTRAINT fk_driver_phone_user_id FOREIGN KEY(user_id) REFERENCES user_account (id)
+    )
+    """,
+    """
+    CREATE TABLE phone_code (
+        phone_hash BYTEA NOT NULL,
+        code_hash BYTEA NOT NULL,
+        tries INTEGER DEFAULT '0' NOT NULL,
+        sent_at timestamptz NOT NULL,
+        expires_at timestamptz NOT NULL,
+        CONSTRAINT pk_phone_code PRIMARY KEY (phone_hash),
+        CONSTRAINT ck_phone_code_tries CHECK (tries >= 0)
+    )
+    """,
+    "CREATE INDEX ix_phone_code_expires_at ON phone_code (expires_at)",
+    """
+    CREATE TABLE driver_session (
+        id UUID NOT NULL,
+        user_id UUID NOT NULL,
+        device TEXT NOT NULL,
+        begun_at timestamptz NOT NULL,
+        until timestamptz NOT NULL,
+        ended_at timestamptz,
+        CONSTRAINT pk_driver_session PRIMARY KEY (id),
+        CONSTRAINT fk_driver_session_user_id FOREIGN KEY(user_id) REFERENCES user_account (id)
+    )
+    """,
+    "CREATE INDEX ix_driver_session_user_id ON driver_session (user_id, id)",
+    "CREATE INDEX ix_driver_session_until ON driver_session (until)",
 ]
 
 DOWN: list[str] = [
+    "DROP TABLE driver_session",
+    "DROP TABLE phone_code",
+    "DROP TABLE driver_phone",
+    "UPDATE user_account SET password_hash = '!' WHERE password_hash IS NULL",
+    "ALTER TABLE user_account DROP COLUMN closed_at, ALTER COLUMN password_hash SET NOT NULL",
     "DROP TABLE clue_evidence",
     "DROP FUNCTION clue_evidence_never_changes()",
     "DROP TABLE clue",

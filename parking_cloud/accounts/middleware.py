@@ -27,14 +27,20 @@ class IdentityMiddleware(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        scope["user"] = _identify(ASGIConnection(scope))
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        who = _identify(connection)
+        if who is not None and who.session_id is not None:
+            state = connection.app.state
+            if not await state.session_watch.alive(who.session_id, state.clock.now()):
+                who = None
+        scope["user"] = who
         await next_app(scope, receive, send)
 
 
 def _identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Identity | None:
     kind, _, token = connection.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer":
-        token = connection.cookies.get(COOKIE, "") if _from_own_page(connection) else ""
+        token = connection.cookies.get(COOKIE, "") if from_own_page(connection) else ""
     if not token:
         return None
     state = connection.app.state
@@ -44,7 +50,8 @@ def _identify(connection: ASGIConnection[Any, Any, Any, Any]) -> Identity | None
         return None
 
 
-def _from_own_page(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+def from_own_page(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the browser says that a request comes from a page of ours, or changes nothing."""
     if connection.scope["method"] in _SAFE:  # type: ignore[typeddict-item]
         return True
     site = connection.headers.get("sec-fetch-site")

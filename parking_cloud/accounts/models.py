@@ -32,13 +32,16 @@ class User(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     username: Mapped[str]
-    password_hash: Mapped[str]
+    password_hash: Mapped[str | None]
+    """None: signs in by phone, or not any more."""
     role: Mapped[str]
     operator_id: Mapped[UUID | None]
     institution_id: Mapped[UUID | None]
     active: Mapped[bool] = mapped_column(default=True, server_default="true")
     failed_logins: Mapped[int] = mapped_column(default=0, server_default="0")
     locked_until: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    """A driver has closed the account: what may be forgotten is."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

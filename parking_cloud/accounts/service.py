@@ -59,7 +59,7 @@ async def sign_in(session: AsyncSession, clock: Clock, username: str, password: 
     assert user is not None
     user.failed_logins = 0
     user.locked_until = None
-    if needs_rehash(user.password_hash):
+    if user.password_hash and needs_rehash(user.password_hash):
         user.password_hash = await hash_password(password)
     return identity_of(user)
 

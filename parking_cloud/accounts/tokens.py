@@ -1,4 +1,4 @@
-"""Tokens: who is signed in, as a JWT that lives an hour."""
+"""Tokens: who is signed in, as a JWT that lives an hour; a driver's as long as their session does."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import msgspec
 from parking_cloud.accounts.roles import Role
 
 LIFETIME = timedelta(hours=1)
+SESSION_LIFETIME = timedelta(days=30)
+"""Of a driver's session: it stands in a list, and can be ended."""
 _ISSUER = "parking-cloud"
 _ALGORITHM = "HS256"
 
@@ -23,19 +25,26 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     operator_id: UUID | None = None
     institution_id: UUID | None = None
+    session_id: UUID | None = None
+    """Of a driver who signed in by phone: the token holds while this session does."""
 
 
 class InvalidToken(ValueError):
     """The token is expired, changed, or not ours."""
 
 
+def lifetime_of(identity: Identity) -> timedelta:
+    """How long a token of theirs lives."""
+    return SESSION_LIFETIME if identity.session_id else LIFETIME
+
+
 def issue(identity: Identity, secret: str, now: datetime) -> str:
-    """A token for `identity`, valid for LIFETIME from `now`."""
+    """A token for `identity`, valid from `now`."""
     claims = {
         "iss": _ISSUER,
         "aud": _ISSUER,
         "iat": int(now.timestamp()),
-        "exp": int((now + LIFETIME).timestamp()),
+        "exp": int((now + lifetime_of(identity)).timestamp()),
         "identity": msgspec.to_builtins(identity),
     }
     return jwt.encode(claims, secret, algorithm=_ALGORITHM)

@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.accounts.models import User
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user
 from parking_cloud.demo.city import GATED_OPERATOR, build_city
+from parking_cloud.demo.people import ensure_people
 from parking_cloud.demo.tariffs import ensure_tariffs
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings, load_settings
@@ -62,7 +64,8 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             await import_batch(session, build_city())
             await ensure_places(session, await all_facilities(session))
             await ensure_tariffs(session, build_city().facilities)
-            await _keep_logins(session, credentials.logins)
+            drivers = await _keep_logins(session, credentials.logins)
+            await ensure_people(session, drivers, settings)
             for source, key in credentials.api_keys.items():
                 await upsert_api_key(
                     session,
@@ -75,10 +78,10 @@ async def load(settings: Settings, credentials: Credentials) -> None:
         await engine.dispose()
 
 
-async def _keep_logins(session: AsyncSession, logins: list[DemoLogin]) -> None:
-    """The city's people, and the system of the operator that has gates."""
+async def _keep_logins(session: AsyncSession, logins: list[DemoLogin]) -> list[User]:
+    """The city's people, and the system of the operator that has gates; the drivers among them."""
     operators = {operator.code: id_ for id_, operator in (await all_operators(session)).items()}
-    for login in logins:
+    users = [
         await upsert_user(
             session,
             username=login.username,
@@ -86,3 +89,6 @@ async def _keep_logins(session: AsyncSession, logins: list[DemoLogin]) -> None:
             role=login.role,
             operator_id=operators[GATED_OPERATOR] if login.role is Role.INTEGRATION else None,
         )
+        for login in logins
+    ]
+    return [user for user in users if user.role == Role.DRIVER]

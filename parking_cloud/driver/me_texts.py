@@ -5,12 +5,6 @@ from __future__ import annotations
 ME_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         "title": "我的停车",
-        "sign_in": "登录",
-        "sign_in_hint": "缴费不需要登录：扫码或输入车牌即可。",
-        "pay_without": "不登录，直接缴费",
-        "username": "用户名",
-        "password": "密码",
-        "not_a_driver": "这个账号不是司机账号，请从管理后台登录。",
         "sign_out": "退出",
         "no_script": "此页面需要浏览器启用 JavaScript。",
         "no_network": "无法连接，请稍后再试。",
@@ -83,12 +77,6 @@ ME_TEXTS: dict[str, dict[str, str]] = {
     },
     "en": {
         "title": "My parking",
-        "sign_in": "Sign in",
-        "sign_in_hint": "You can pay without signing in: scan the code, or type your plate.",
-        "pay_without": "Pay without signing in",
-        "username": "User name",
-        "password": "Password",
-        "not_a_driver": "This is not a driver's account; please sign in at the console.",
         "sign_out": "Sign out",
         "no_script": "This page needs JavaScript.",
         "no_network": "There is no connection. Try again shortly.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, PrimaryKeyConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from parking_cloud.kernel.db import Base
@@ -22,6 +22,7 @@ class FacilitySeries(Base):
     __table_args__ = (
         PrimaryKeyConstraint("facility_id", "at"),
         CheckConstraint("(free is null) = (occupied is null) and free >= 0 and occupied >= 0", name="known"),
+        Index("ix_facility_series_at", "at", postgresql_using="brin"),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

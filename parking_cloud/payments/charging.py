@@ -203,24 +203,24 @@ async def settle_late(session: AsyncSession, charge: Charge, begun_at: datetime,
         await give_up_live_payments(session, [charge.id], now)
 
 
-async def charge_permit(
+async def charge_sale(
     session: AsyncSession,
     *,
+    kind: ChargeKind,
     facility_id: UUID,
     operator_id: UUID,
-    plate_hash: bytes | None,
     amount: int,
     lines: Sequence[Line],
     now: datetime,
 ) -> Charge:
-    """A charge for a permit that is to be bought: due at once. Granting it is the caller's, once it is
-    settled."""
+    """A charge for what is to be bought, a permit or a booking: due at once. Granting it is the caller's,
+    once it is settled. It has no plate: who only knows one must not learn of it, nor pay it by chance."""
     charge = Charge(
         id=new_id(),
-        kind=ChargeKind.PERMIT,
+        kind=kind,
         facility_id=facility_id,
         operator_id=operator_id,
-        plate_hash=plate_hash,
+        plate_hash=None,
         state=ChargeState.OPEN,
         amount=0,
         paid=0,
@@ -229,7 +229,7 @@ async def charge_permit(
     )
     session.add(charge)
     await session.flush()
-    found = Assessed(amount, "permit", lines=lines)
+    found = Assessed(amount, kind.value, lines=lines)
     await _assess(session, charge, found, rules.final_state(amount, 0), now)
     return charge
 

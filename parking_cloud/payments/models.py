@@ -22,7 +22,8 @@ def _in(name: str, values: type[StrEnum]) -> str:
 
 
 class Charge(Base):
-    """账单: what one stay, or one permit, costs. One per stay: it is corrected, never made again."""
+    """账单: what one stay, one permit or one booking costs. One per stay: it is corrected, never made
+    again."""
 
     __tablename__ = "charge"
     __table_args__ = (

@@ -19,10 +19,10 @@ from parking_cloud.kernel.clock import CITY_ZONE, city_time
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.kernel.money import Fen
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotFound, Problem
-from parking_cloud.payments.charging import charge_permit, lock_charges, void, waive
+from parking_cloud.payments.charging import charge_sale, lock_charges, void, waive
 from parking_cloud.payments.mandate_models import PermitProduct, PermitPurchase
 from parking_cloud.payments.offers import Offer, OfferPart
-from parking_cloud.payments.schemas import ChargeState, Via
+from parking_cloud.payments.schemas import ChargeKind, ChargeState, Via
 from parking_cloud.registry.service import facility_labels
 from parking_cloud.tariffs.permits import grant_permit, revoke_permit
 from parking_cloud.tariffs.schemas import Line, PermitKind, VehicleClass
@@ -179,12 +179,11 @@ async def buy(
         amount=Fen(product.price),
         reason={"zh-CN": product.name["zh-CN"], "en": product.name["en"]},
     )
-    # Without a plate: who only knows it must not learn of the purchase, nor pay it by chance.
-    charge = await charge_permit(
+    charge = await charge_sale(
         session,
+        kind=ChargeKind.PERMIT,
         facility_id=product.facility_id,
         operator_id=label.operator_id,
-        plate_hash=None,
         amount=product.price,
         lines=[line],
         now=now,

@@ -184,7 +184,7 @@ class Why(StrEnum):
     FREE = "free"
     PERMIT = "permit"
     PREPAID = "prepaid"
-    """By a permit that was bought (包月)."""
+    """By a permit that was bought (包月), or a booking."""
     PAID = "paid"
     MANDATE = "mandate"
     PAY_LATER = "pay_later"
@@ -204,7 +204,7 @@ class AtExit(NamedTuple):
     pay_later: bool
 
 
-_BY_PERMIT = {PermitKind.MONTHLY: Why.PREPAID}
+_BY_PERMIT = {PermitKind.MONTHLY: Why.PREPAID, PermitKind.BOOKING: Why.PREPAID}
 
 
 def at_exit(vehicle: AtExit) -> tuple[bool, Why]:

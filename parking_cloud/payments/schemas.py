@@ -8,6 +8,8 @@ from enum import StrEnum
 class ChargeKind(StrEnum):
     STAY = "stay"
     PERMIT = "permit"
+    BOOKING = "booking"
+    """A shared space, booked."""
 
 
 class ChargeState(StrEnum):

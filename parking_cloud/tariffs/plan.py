@@ -40,7 +40,9 @@ Layout = tuple[tuple[int, int], ...]
 
 _FALLS_BACK = {VehicleClass.NEW_ENERGY_LARGE: VehicleClass.LARGE}
 PREPAID = Adjustment(percent=0)
-_PERMITS = dict.fromkeys((PermitKind.MONTHLY, PermitKind.STAFF, PermitKind.FREE_LIST), PREPAID)
+_PERMITS = dict.fromkeys(
+    (PermitKind.MONTHLY, PermitKind.STAFF, PermitKind.FREE_LIST, PermitKind.BOOKING), PREPAID
+)
 """What a permit gives where the tariff says nothing of it; a resident's gives nothing then."""
 
 
@@ -146,6 +148,8 @@ class Plan:
         of_permit = None
         if permit is not None:
             of_permit = self.tariff.permits.get(permit) or _PERMITS.get(permit)
+        if permit is PermitKind.BOOKING:
+            of_permit = PREPAID  # its time is paid by the booking, whatever a tariff says of it
         return [adjustment for adjustment in (of_class, of_permit) if adjustment is not None]
 
     def _lay_out(self, day: int, entered_in: int) -> Layout:

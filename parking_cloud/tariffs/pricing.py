@@ -267,6 +267,7 @@ PERMIT_WORDS: dict[str, Pair] = {
     "monthly": ("包月", "monthly permit"),
     "staff": ("单位职工", "staff permit"),
     "free_list": ("免费名单", "free list"),
+    "booking": ("预约", "booking"),
 }
 
 

@@ -34,6 +34,8 @@ class PermitKind(StrEnum):
     STAFF = "staff"
     FREE_LIST = "free_list"
     """Fire, rescue, sanitation, repair and others that a public list names."""
+    BOOKING = "booking"
+    """A shared space booked for a time: that time is paid, or free, by the booking."""
 
 
 class Pricing(StrEnum):

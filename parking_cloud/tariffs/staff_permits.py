@@ -36,6 +36,8 @@ async def grant(
     """Grant a permit where one may: staff at their own operator's. Raises InvalidInput, NotAllowed,
     PlaceNotFound."""
     read = _plate(plate)
+    if kind is PermitKind.BOOKING:
+        raise _wrong("kind", "comes with a booking alone")
     place = None
     if facility is not None:
         place = await facility_label(session, facility)

@@ -17,7 +17,7 @@ def session_cookie(identity: Identity, settings: Settings, now: datetime) -> Coo
     return Cookie(
         key=COOKIE,
         value=tokens.issue(identity, settings.secret_key, now),
-        max_age=int(tokens.LIFETIME.total_seconds()),
+        max_age=int(tokens.lifetime_of(identity).total_seconds()),
         httponly=True,
         samesite="lax",
         secure=settings.secure_cookies,

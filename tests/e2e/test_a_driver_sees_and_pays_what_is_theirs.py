@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from parking_cloud.launcher import Platform
 from tests.e2e.browsing import chromium, phone
 from tests.e2e.paying import GOOD, NAME, PRICE, ask, forget_tries, give_price, new_plate, passes, type_card
+from tests.e2e.signing_in import sign_in
 from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
@@ -19,20 +20,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.browser]
 @pytest.fixture
 def page(platform: Platform) -> Iterator[Page]:
     """A phone, signed in as the demo's driver; nothing may go wrong in it unseen."""
-    login = next(x for x in platform.running["logins"] if x["role"] == "driver")
     with chromium() as browser:
         page = phone(browser).new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(f"{platform.running['api_url']}/me")
-        page.get_by_label("用户名").fill(login["username"])
-        page.get_by_label("密码").fill("wrong")
-        page.get_by_role("button", name="登录").tap()
-        expect(page.get_by_role("alert")).to_contain_text("用户名或密码不正确")
-        page.get_by_label("用户名").fill(login["username"])
-        page.get_by_label("密码").fill(login["password"])
-        page.get_by_role("button", name="登录").tap()
+        sign_in(platform, page, "/me")
         expect(page.get_by_role("heading", name="我的停车")).to_be_visible()
         yield page
         assert faults == []

@@ -19,6 +19,7 @@ from parking_cloud.console.vehicle_texts import DESK_TEXTS
 from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
+from parking_cloud.driver.sign_in_texts import SIGN_IN_TEXTS
 from parking_cloud.driver.texts import TEXTS
 from parking_cloud.web.kinds import KIND_NAMES
 from parking_cloud.web.shell_texts import SHELL_TEXTS
@@ -42,6 +43,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         TEXTS,
         PAY_TEXTS,
         ME_TEXTS,
+        SIGN_IN_TEXTS,
         RECEIPT_TEXTS,
         PLACE_TEXTS,
         PAYMENT_TEXTS,
@@ -66,6 +68,7 @@ DRIVER_PAGES = {
     "find": (("driver.", "find", "map", "words"), TEXTS),
     "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
+    "sign in": (("sign_in",), SIGN_IN_TEXTS),
     "me": (("me", "page.js", "pay_api"), ME_TEXTS),
 }
 

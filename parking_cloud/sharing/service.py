@@ -1,0 +1,191 @@
+"""What others ask of sharing: what can be booked, and what is known of a booking."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.kernel.money import Fen
+from parking_cloud.registry.sharing import SharedSpace, shared_spaces
+from parking_cloud.sharing import rules
+from parking_cloud.sharing.models import Booking
+from parking_cloud.sharing.plans import published
+from parking_cloud.sharing.schemas import Bookable, BookingFacts, BookingKind, BookingState, Slot, Why
+from parking_cloud.sharing.times import Span
+
+ORDINARY = frozenset({"standard", "large"})
+"""Kinds of spaces that anybody may book; the others have to be asked for."""
+
+
+async def bookable(
+    session: AsyncSession,
+    *,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    facility_ids: Collection[UUID] | None = None,
+) -> dict[UUID, Bookable]:
+    """What is open for the whole of the asked time, by facility; the others are left out.
+
+    Nobody is asked for: a time in the past is answered as it was planned.
+    """
+    asked = Span(start, end)
+    plans = await published(session, min(start, now), facility_ids)
+    open_until = {}
+    for facility, plan in plans.items():
+        span = rules.open_for(plan, asked)
+        if span is not None:
+            open_until[facility] = span.end
+    spaces = await shared_spaces(session, open_until)
+    taken = await _taken(session, [space.id for of in spaces.values() for space in of], [asked], now)
+    found: dict[UUID, Bookable] = {}
+    for facility, ends in open_until.items():
+        here = spaces.get(facility, [])
+        opened = set(rules.spaces_open(plans[facility], [space.id for space in here], [asked]))
+        if opened:
+            left = [space for space in here if space.id in opened and space.id not in taken]
+            found[facility] = Bookable(
+                facility_id=facility,
+                starts_at=start,
+                ends_at=ends,
+                spaces=len(opened),
+                left=sum(space.kind in ORDINARY for space in left),
+                left_accessible=sum(space.kind == "accessible" for space in left),
+                left_charging=sum(space.kind == "charging" for space in left),
+                walk_in=plans[facility].walk_in,
+                price=rules.hour_price(plans[facility], asked),
+            )
+    return found
+
+
+async def free_spaces(
+    session: AsyncSession, spaces: Sequence[SharedSpace], slots: Sequence[Span], now: datetime
+) -> list[SharedSpace]:
+    """Those that nobody holds in any of these times."""
+    taken = await _taken(session, [space.id for space in spaces], slots, now)
+    return [space for space in spaces if space.id not in taken]
+
+
+async def _taken(
+    session: AsyncSession, space_ids: Sequence[UUID], slots: Sequence[Span], now: datetime
+) -> set[UUID]:
+    """A space that was held for somebody who did not pay in time counts as free."""
+    if not space_ids:
+        return set()
+    rows = await session.scalars(
+        text(
+            "select s.space_id from booking_slot s join booking b on b.id = s.booking_id"
+            " where s.live and s.space_id = any(:spaces) and s.during && cast(:times as tstzmultirange)"
+            " and not (b.state = 'held' and b.held_until <= :now)"
+        ),
+        {"spaces": list(space_ids), "times": multirange(slots), "now": now},
+    )
+    return set(rows)
+
+
+def multirange(spans: Sequence[Span]) -> str:
+    """Times as PostgreSQL writes them."""
+    inside = ", ".join(f"[{span.start.isoformat()}, {span.end.isoformat()})" for span in spans)
+    return "{" + inside + "}"
+
+
+async def booking_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, BookingFacts]:
+    """Those of these bookings that exist."""
+    bookings = (await session.scalars(select(Booking).where(Booking.id.in_(ids)))).all()
+    slots = await slots_of(session, ids)
+    until = await continued_until(session, ids)
+    return {
+        booking.id: BookingFacts(
+            id=booking.id,
+            user_id=booking.user_id,
+            facility_id=booking.facility_id,
+            space_id=booking.space_id,
+            kind=BookingKind(booking.kind),
+            state=BookingState(booking.state),
+            why=None if booking.why is None else Why(booking.why),
+            plate_hash=booking.plate_hash,
+            plate_sealed=booking.plate_sealed,
+            starts_at=booking.starts_at,
+            ends_at=booking.ends_at,
+            slots=[Slot(*span) for span in slots.get(booking.id, [])],
+            extends=booking.extends,
+            continued_until=until.get(booking.id, booking.ends_at),
+            charge_id=booking.charge_id,
+            price=Fen(booking.price),
+            made_at=booking.made_at,
+        )
+        for booking in bookings
+    }
+
+
+async def slots_of(session: AsyncSession, booking_ids: Collection[UUID]) -> dict[UUID, list[Span]]:
+    """The times of these bookings, as far as they still have them, or had until they were over."""
+    rows = await session.execute(
+        text(
+            "select booking_id, lower(during), upper(during) from booking_slot"
+            " where booking_id = any(:ids) and not lost order by booking_id, number"
+        ),
+        {"ids": list(booking_ids)},
+    )
+    found: dict[UUID, list[Span]] = {}
+    for booking, start, end in rows:
+        found.setdefault(booking, []).append(Span(start, end))
+    return found
+
+
+async def continued_until(session: AsyncSession, booking_ids: Collection[UUID]) -> dict[UUID, datetime]:
+    """When the last confirmed booking ends that goes on from each of these; others are left out."""
+    rows = await session.execute(
+        text(
+            "with recursive chain (first, id, ends_at) as ("
+            " select extends, id, ends_at from booking where extends = any(:ids)"
+            "  and state in ('confirmed', 'ended')"
+            " union all select c.first, b.id, b.ends_at from chain c join booking b on b.extends = c.id"
+            "  and b.state in ('confirmed', 'ended')"
+            ") select first, max(ends_at) as last from chain group by first"
+        ),
+        {"ids": list(booking_ids)},
+    )
+    return {row.first: row.last for row in rows}
+
+
+async def bookings_between(
+    session: AsyncSession, since: datetime, until: datetime, states: Collection[BookingState]
+) -> list[UUID]:
+    """The bookings in these states that end between two moments."""
+    query = select(Booking.id).where(
+        Booking.ends_at > since, Booking.ends_at <= until, Booking.state.in_(states)
+    )
+    return list(await session.scalars(query.order_by(Booking.ends_at, Booking.id)))
+
+
+async def confirmed_at(
+    session: AsyncSession, plate_hash: bytes, facility_id: UUID, at: datetime, early: timedelta
+) -> list[UUID]:
+    """A vehicle's confirmed bookings at a facility that hold at a moment, or begin soon after it."""
+    rows = await session.scalars(
+        text(
+            "select b.id from booking b join booking_slot s on s.booking_id = b.id"
+            " where b.plate_hash = :plate and b.facility_id = :facility and b.state = 'confirmed'"
+            " and s.live and s.during && tstzrange(:at, :soon, '[]') order by lower(s.during), b.id"
+        ),
+        {"plate": plate_hash, "facility": facility_id, "at": at, "soon": at + early},
+    )
+    return list(dict.fromkeys(rows))
+
+
+async def concerned(session: AsyncSession, facility_id: UUID, span: Span, now: datetime) -> list[UUID]:
+    """The bookings that hold a space at a facility within a time."""
+    rows = await session.scalars(
+        text(
+            "select distinct b.id from booking b join booking_slot s on s.booking_id = b.id"
+            " where b.facility_id = :facility and s.live and s.during && tstzrange(:start, :end)"
+            " and upper(s.during) > :now and not (b.state = 'held' and b.held_until <= :now) order by b.id"
+        ),
+        {"facility": facility_id, "start": span.start, "end": span.end, "now": now},
+    )
+    return list(rows)
