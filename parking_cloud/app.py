@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from litestar import Litestar, get
@@ -50,6 +51,8 @@ from parking_cloud.guidance.routes import route_handlers as guidance_routes
 from parking_cloud.guidance.sent import SentStream
 from parking_cloud.guidance.signs.book import SignBook
 from parking_cloud.guidance.signs.routes import route_handlers as sign_routes
+from parking_cloud.guidance.tiles import Tiles
+from parking_cloud.guidance.tiles import route_handlers as tile_routes
 from parking_cloud.guidance.travel import make_travel
 from parking_cloud.invoices.routes import route_handlers as invoice_routes
 from parking_cloud.kernel.clock import Clock, SystemClock
@@ -136,6 +139,10 @@ def provide_sent(state: State) -> SentStream:
     return state.sent  # type: ignore[no-any-return]
 
 
+def provide_tiles(state: State) -> Tiles:
+    return state.tiles  # type: ignore[no-any-return]
+
+
 def provide_signs(state: State) -> SignBook:
     return state.signs  # type: ignore[no-any-return]
 
@@ -187,6 +194,8 @@ async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.travel,
         app.state.clock,
     )
+    stale_after = timedelta(seconds=settings.stale_after_s)
+    app.state.tiles = Tiles(app.state.reading, app.state.clock, stale_after)
     app.state.signs = SignBook(app.state.sessions, app.state.clock)
     app.state.limiter = Limiter(redis)
     app.state.list_watch = ListWatch(app.state.reading)
@@ -239,6 +248,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *place_routes,
             *choice_routes,
             *sign_routes,
+            *tile_routes,
             *tariff_routes,
             *stay_routes,
             *payment_routes,
@@ -280,6 +290,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             "sent": Provide(provide_sent, sync_to_thread=False),
             "event_hub": Provide(provide_event_hub, sync_to_thread=False),
             "signs": Provide(provide_signs, sync_to_thread=False),
+            "tiles": Provide(provide_tiles, sync_to_thread=False),
         },
         middleware=[
             # Both keep to ASGI; their types name it differently.

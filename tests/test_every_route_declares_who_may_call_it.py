@@ -50,6 +50,7 @@ PUBLIC = {
     "/v1/signs",
     "/v1/signs/{code:str}",
     "/v1/tariffs/quote",
+    "/v1/tiles/facilities/{z:int}/{x:int}/{name:str}",
     "/v1/pay/offers",
     "/v1/pay/payments",
     "/v1/pay/payments/{payment:str}",

@@ -23,6 +23,7 @@ _WEB = Path(__file__).resolve().parent
 _ROOT = _WEB.parent
 _PACKAGES = {
     "leaflet": _WEB / "node_modules/leaflet/dist",
+    "pbf": _WEB / "node_modules/pbf",
     "swagger-ui": _WEB / "node_modules/swagger-ui-dist",
 }
 _OWN = {"driver": _ROOT / "driver/static", "console": _ROOT / "console/static"}
@@ -48,7 +49,7 @@ def asset_routers() -> list[ControllerRouterHandler]:
 @cache
 def assets_version() -> str:
     """Names the content of what pages load and of the pages themselves."""
-    return version_of([*_OWN.values(), _PACKAGES["leaflet"], *_TEMPLATES])
+    return version_of([*_OWN.values(), _PACKAGES["leaflet"], _PACKAGES["pbf"], *_TEMPLATES])
 
 
 def asset(address: str) -> str:
