@@ -61,6 +61,7 @@ from parking_cloud.payments.events import note_stays
 from parking_cloud.payments.permit_sales import lapse_unpaid
 from parking_cloud.payments.providers import make_providers
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
+from parking_cloud.ratings.scoring import nightly
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.settlement.items import gather
 from parking_cloud.sharing import paying as paid_bookings
@@ -100,6 +101,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("full boards", 2, remember_full),
     ("silent boards", 30, judge_signs),
     ("occupancy profiles", 60, refresh_profiles),
+    ("scores", 900, nightly),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}

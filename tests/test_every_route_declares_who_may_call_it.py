@@ -37,6 +37,8 @@ PUBLIC = {
     "/v1/charges/{charge_id:uuid}/objections",
     "/v1/facilities",
     "/v1/facilities/{facility:str}",
+    "/v1/facilities/{facility:str}/ratings",
+    "/v1/facilities/{facility:str}/score",
     "/v1/facilities/{facility:str}/spaces",
     "/v1/facilities/{facility:str}/tariff",
     "/v1/geo/convert",
@@ -58,6 +60,7 @@ PUBLIC = {
     "/v1/pay/places/{name:str}",
     "/v1/pay/webhooks/{provider:str}",
     "/v1/permit-products",
+    "/v1/ratings/formulas",
     "/v1/receipts/{token:str}",
     "/v1/sharing/offers",
 }

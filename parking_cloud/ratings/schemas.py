@@ -68,8 +68,8 @@ class RatingIn(msgspec.Struct, frozen=True, kw_only=True):
 
 class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
     text: str
-    month: str
-    """Year and month."""
+    month: str | None
+    """Year and month; None where the rating's own is not told."""
 
 
 class MyRating(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.db import alone
@@ -135,11 +136,12 @@ async def known_scores(
     session: AsyncSession, day: date, facility_ids: Collection[UUID] | None = None
 ) -> dict[UUID, Known]:
     """What the scores of a day were, and what they were made of."""
-    newest = FacilityScoreDay
-    query = select(newest).where(newest.day <= day).distinct(newest.facility_id)
+    newest, other = FacilityScoreDay, aliased(FacilityScoreDay)
+    last = select(func.max(other.day)).where(other.facility_id == newest.facility_id, other.day <= day)
+    query = select(newest).where(newest.day == last.scalar_subquery())
     if facility_ids is not None:
         query = query.where(newest.facility_id.in_(facility_ids))
-    rows = (await session.scalars(query.order_by(newest.facility_id, newest.day.desc()))).all()
+    rows = (await session.scalars(query)).all()
     formulas = {id_: await formula_by_id(session, id_) for id_ in {row.formula_id for row in rows}}
     found = {}
     for row in rows:

@@ -1,0 +1,69 @@
+"""Everybody reads what drivers say, and nobody learns who said it, nor when they were there."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+import msgspec
+import pytest
+from litestar.testing import AsyncTestClient
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.app import create_app
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.ratings.reading import ratings_of
+from parking_cloud.ratings.schemas import RatingIn
+from parking_cloud.ratings.scoring import make_scores
+from tests.payments.parts import minute, priced_garage
+from tests.ratings.parts import A_DAY, holder, rated, voted
+
+pytestmark = [pytest.mark.stack, pytest.mark.anyio]
+
+
+@pytest.fixture
+async def garage(session: AsyncSession) -> UUID:
+    return await priced_garage(session)
+
+
+async def test_few_ratings_in_a_month_are_of_no_month(session: AsyncSession, garage: UUID) -> None:
+    who = await holder(session, since=minute(0))
+    for at in (0, 100):
+        await rated(session, who, garage, RatingIn(price=3, text=f"第{at}次"), at)
+    seen = await ratings_of(session, "garage", 0, minute(A_DAY))
+    assert [rating.month for rating in seen.items] == [None, None]
+    await rated(session, who, garage, RatingIn(price=3, text="又来"), 200)
+    await rated(session, who, garage, RatingIn(price=3, text="下月"), 20 * A_DAY)
+    seen = await ratings_of(session, "garage", 0, minute(30 * A_DAY))
+    assert [rating.month for rating in seen.items] == ["2026-11"] * 3 + [None]
+    assert seen.items[-1].text == "下月"
+
+
+async def test_what_is_held_is_read_by_nobody_and_counts(session: AsyncSession, garage: UUID) -> None:
+    who = await holder(session, since=minute(0))
+    await rated(session, who, garage, RatingIn(price=1, text="收费员是骗子"))
+    seen = await ratings_of(session, "garage", 0, minute(A_DAY))
+    assert (seen.count, seen.items) == (1, [])
+
+
+async def test_the_public_answer_has_no_name_and_no_time(
+    settings: Settings, session: AsyncSession, garage: UUID
+) -> None:
+    who = await holder(session, "zhang-san", since=minute(0))
+    for at in (0, 100, 200):
+        await rated(session, who, garage, RatingIn(price=4, text="不错"), at)
+    await voted(session, garage, [4, 5, 3], minute(300))
+    await make_scores(session, minute(400))
+    await session.commit()
+    async with AsyncTestClient(create_app(msgspec.structs.replace(settings))) as client:
+        answer = await client.get("/v1/facilities/garage/ratings")
+        missing = await client.get("/v1/facilities/nowhere/ratings")
+    body = answer.json()
+    assert (answer.status_code, missing.status_code) == (200, 404)
+    assert body["count"] == 6
+    assert body["means"].keys() == {"finding", "number", "price", "payment", "staff"}
+    for item in body["items"]:
+        assert item.keys() == {"id", "marks", "text", "language", "month", "answer"}
+        assert UUID(item["id"]).version == 4, "a time-ordered id would tell when it was written"
+    assert "zhang-san" not in json.dumps(body)
+    assert str(who.user_id) not in json.dumps(body)
