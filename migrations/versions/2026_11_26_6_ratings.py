@@ -80,10 +80,11 @@ UP = [
         day DATE NOT NULL,
         samples INTEGER NOT NULL,
         known INTEGER NOT NULL,
-        fresh INTEGER NOT NULL,
+        spaces BIGINT NOT NULL,
+        spaces_known BIGINT NOT NULL,
         CONSTRAINT pk_facility_data_day PRIMARY KEY (facility_id, day),
-        CONSTRAINT ck_facility_data_day_counts
-            CHECK (0 <= fresh and fresh <= known and known <= samples),
+        CONSTRAINT ck_facility_data_day_samples CHECK (0 <= known and known <= samples),
+        CONSTRAINT ck_facility_data_day_spaces CHECK (0 <= spaces_known and spaces_known <= spaces),
         CONSTRAINT fk_facility_data_day_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
     )
     """,

@@ -174,6 +174,33 @@ async def series_of(
     return found
 
 
+class KnownSums(NamedTuple):
+    """Of a facility's samples of a day: of how many anything was known, and of those of how many spaces."""
+
+    facility_id: UUID
+    day: date
+    """Of the city's calendar."""
+    samples: int
+    known: int
+    spaces: int
+    """Capacities, summed over the samples of which anything was known."""
+    spaces_known: int
+
+
+async def known_sums(session: AsyncSession, since: datetime, until: datetime) -> list[KnownSums]:
+    """How much was known, by facility and day."""
+    rows = await session.execute(
+        text(
+            "select facility_id, cast(at at time zone 'Asia/Shanghai' as date), count(*), count(free),"
+            " coalesce(sum(capacity) filter (where free is not null), 0),"
+            " coalesce(sum(least(free + occupied, capacity)), 0)"
+            " from facility_series where at >= :since and at < :until group by 1, 2"
+        ),
+        {"since": since, "until": until},
+    )
+    return [KnownSums(*row) for row in rows]
+
+
 async def half_hours(
     session: AsyncSession, facility_ids: Sequence[UUID], since: datetime, until: datetime
 ) -> HalfHourShares:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.arrears.objections import upheld_counts
 from parking_cloud.gates.reconciliation import drift_sums
-from parking_cloud.kernel.clock import city_time
+from parking_cloud.kernel.clock import CITY_ZONE, city_time
+from parking_cloud.occupancy.series import known_sums
 from parking_cloud.operations.judgements import wrong_by_facility
 from parking_cloud.ratings.models import FacilityDataDay, Rating
 from parking_cloud.ratings.rules import Formula, Inputs, Measured, Tally, city_tallies
@@ -19,6 +21,7 @@ from parking_cloud.ratings.schemas import Fact, Question
 from parking_cloud.registry.service import capacities
 from parking_cloud.stays.service import closed_counts
 
+_AT_ONCE = 5_000
 Facts = dict[UUID, dict[Fact, Measured]]
 
 
@@ -76,20 +79,44 @@ async def _facts(session: AsyncSession, since: datetime, until: datetime) -> Fac
     upheld = await upheld_counts(session, since, until)
     for facility, stays in (await closed_counts(session, since, until)).items():
         found[facility][Fact.COMPLAINTS] = Measured(upheld.get(facility, 0), stays)
-    for facility, samples, known, fresh in await _data_days(session, since, until):
+    for facility, samples, known, spaces, spaces_known in await _data_days(session, since, until):
         found[facility][Fact.DOWNTIME] = Measured(samples - known, samples)
-        if known:
-            found[facility][Fact.FRESHNESS] = Measured(fresh, known)
+        if spaces:
+            found[facility][Fact.FRESHNESS] = Measured(spaces_known, spaces)
     return dict(found)
+
+
+async def note_data_days(session: AsyncSession, now: datetime, days: int) -> None:
+    """Note how much was known on each day that is over and not noted yet; of the last `days` at the most."""
+    today = city_time(now).date()
+    last = await session.scalar(select(func.max(FacilityDataDay.day)))
+    first = max(today - timedelta(days=days), last + timedelta(days=1) if last else date.min)
+    if first >= today:
+        return
+    sums = await known_sums(session, _midnight(first), _midnight(today))
+    if sums:
+        rows = [sum_._asdict() for sum_ in sums]
+        for start in range(0, len(rows), _AT_ONCE):
+            await session.execute(
+                insert(FacilityDataDay).values(rows[start : start + _AT_ONCE]).on_conflict_do_nothing()
+            )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), CITY_ZONE)
 
 
 async def _data_days(
     session: AsyncSession, since: datetime, until: datetime
-) -> list[tuple[UUID, int, int, int]]:
+) -> list[tuple[UUID, int, int, int, int]]:
     day = FacilityDataDay
+    sums = (func.sum(column) for column in (day.samples, day.known, day.spaces, day.spaces_known))
     rows = await session.execute(
-        select(day.facility_id, func.sum(day.samples), func.sum(day.known), func.sum(day.fresh))
+        select(day.facility_id, *sums)
         .where(day.day >= city_time(since).date(), day.day <= city_time(until).date(), day.samples > 0)
         .group_by(day.facility_id)
     )
-    return [(facility, int(samples), int(known), int(fresh)) for facility, samples, known, fresh in rows]
+    return [
+        (facility, int(samples), int(known), int(spaces), int(spaces_known))
+        for facility, samples, known, spaces, spaces_known in rows
+    ]

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, Text, func
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -90,16 +90,20 @@ class RatingsFormula(Base):
 
 
 class FacilityDataDay(Base):
-    """A day's samples of a facility's numbers: of how many something was known, and it was fresh."""
+    """A day's samples of a facility's numbers: of how many anything was known, and of how many spaces."""
 
     __tablename__ = "facility_data_day"
-    __table_args__ = (CheckConstraint("0 <= fresh and fresh <= known and known <= samples", name="counts"),)
+    __table_args__ = (
+        CheckConstraint("0 <= known and known <= samples", name="samples"),
+        CheckConstraint("0 <= spaces_known and spaces_known <= spaces", name="spaces"),
+    )
 
     facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     samples: Mapped[int]
     known: Mapped[int]
-    fresh: Mapped[int]
+    spaces: Mapped[int] = mapped_column(BigInteger)
+    spaces_known: Mapped[int] = mapped_column(BigInteger)
 
 
 class FacilityScore(Base):

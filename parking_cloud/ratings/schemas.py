@@ -27,7 +27,7 @@ class Fact(StrEnum):
     """What the platform measures by itself."""
 
     FRESHNESS = "freshness"
-    """How often the numbers were fresh when they were shown."""
+    """Of how many spaces the state was fresh, wherever anything was known."""
     DRIFT = "drift"
     """How far what was derived lay from what was counted."""
     AGREEMENT = "agreement"

@@ -16,7 +16,7 @@ from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.problems import NotFound
 from parking_cloud.ratings.formulas import InForce, formula_by_id, formula_for
-from parking_cloud.ratings.inputs import gather
+from parking_cloud.ratings.inputs import gather, note_data_days
 from parking_cloud.ratings.models import FacilityScore, FacilityScoreDay
 from parking_cloud.ratings.rules import Explained, Inputs, explain
 from parking_cloud.ratings.schemas import LineOut, Score, ScoreOut
@@ -55,6 +55,7 @@ async def make_scores(session: AsyncSession, now: datetime) -> int:
     await alone(session, "facility scores")
     day = city_time(now).date()
     in_force = await formula_for(session, day)
+    await note_data_days(session, now, in_force.formula.fact_days)
     inputs = await gather(session, in_force.formula, now)
     made = {facility: explain(in_force.formula, known) for facility, known in inputs.items()}
     await _keep(session, day, in_force, inputs, made, now)

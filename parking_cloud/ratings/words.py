@@ -40,8 +40,8 @@ _VOTES = {
 }
 _FACTS: dict[Fact, dict[str, str]] = {
     Fact.FRESHNESS: {
-        "zh-CN": "有数据的 {of} 次取样中 {part} 次及时",
-        "en": "{part} of {of} samples with a number were fresh",
+        "zh-CN": "取样的 {of} 个泊位次中 {part} 个状态及时",
+        "en": "of {of} spaces sampled {part} had a fresh state",
     },
     Fact.DRIFT: {
         "zh-CN": "推算与清点的偏差合计 {part} 辆，占比对泊位次 {of}",
@@ -52,8 +52,8 @@ _FACTS: dict[Fact, dict[str, str]] = {
         "en": "of {of} looks by people {part} found the device wrong",
     },
     Fact.DOWNTIME: {
-        "zh-CN": "{of} 次取样中 {part} 次没有数据",
-        "en": "of {of} samples {part} had no number",
+        "zh-CN": "{of} 次取样中 {part} 次没有及时数据",
+        "en": "of {of} samples {part} had no fresh number",
     },
     Fact.COMPLAINTS: {
         "zh-CN": "{of} 次停车中申诉成立 {part} 次",

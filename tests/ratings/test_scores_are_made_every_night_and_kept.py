@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.occupancy.series import Sample, record
 from parking_cloud.ratings import service
 from parking_cloud.ratings.formulas import FormulaIn, add_formula, formula_for
-from parking_cloud.ratings.inputs import gather
+from parking_cloud.ratings.inputs import gather, note_data_days
 from parking_cloud.ratings.rules import Measured
 from parking_cloud.ratings.schemas import Fact
 from parking_cloud.ratings.scoring import make_scores, nightly
@@ -56,17 +57,22 @@ async def test_what_is_measured_is_what_the_platform_knows(session: AsyncSession
     await voted(session, garage, [5, 4], NOW - timedelta(days=1))
     for hours, counted, derived in ((2, 40, 44), (1, 50, 47)):
         await reconciled(session, garage, hours, counted, derived)
-    await session.execute(
-        text("insert into facility_data_day values (:id, :day, 288, 280, 270)"),
-        {"id": garage, "day": NOW.date()},
+    await record(
+        session,
+        [
+            Sample(garage, NOW - timedelta(days=1, minutes=5 * step), free, occupied, 100)
+            for step, (free, occupied) in enumerate([(40, 60), (40, 50), (None, None), (None, None)])
+        ],
     )
+    await note_data_days(session, NOW, 90)
+    await note_data_days(session, NOW, 90)
     formula = (await formula_for(session, NOW.date())).formula
     known = (await gather(session, formula, NOW))[garage]
     assert known.facts == {
         Fact.DRIFT: Measured(7, 200),
         Fact.COMPLAINTS: Measured(0, 2),
-        Fact.DOWNTIME: Measured(8, 288),
-        Fact.FRESHNESS: Measured(270, 280),
+        Fact.DOWNTIME: Measured(2, 4),
+        Fact.FRESHNESS: Measured(190, 200),
     }
 
 
