@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.problems import NotFound
+from parking_cloud.occupancy.boxes import Box
 from parking_cloud.occupancy.rules import (
     Numbers,
     carried_on,
@@ -54,6 +55,10 @@ _NEAR = text(
     where st_dwithin(position, here.point, :radius_m)
     order by position <-> here.point, code limit :limit
     """
+)
+# A box of degrees is no box on the globe, so its edges are compared as numbers.
+_WITHIN = text(
+    "select id from facility_now where lon between :west and :east and lat between :south and :north"
 )
 _SPACES = text(
     "select s.id, s.number, s.kind, s.shared, case when not n.silent then n.shown end as occupied,"
@@ -148,6 +153,11 @@ async def get_facilities(
     """Those of `ids` that exist, in no order."""
     rows = await session.execute(_SOME, {"ids": list(ids)})
     return [_facility(row, now, stale_after) for row in rows]
+
+
+async def facilities_within(session: AsyncSession, box: Box) -> set[UUID]:
+    """The facilities in a box."""
+    return set(await session.scalars(_WITHIN, box._asdict()))
 
 
 async def list_spaces(

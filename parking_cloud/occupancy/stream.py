@@ -1,10 +1,17 @@
-"""Live numbers to many pages: one reader of the events stream, many listeners, resumable by event id."""
+"""Live numbers to many pages: one reader of the events stream, many listeners, resumable by event id.
+
+A page may ask for some facilities only. Its place in the stream moves on all the same, told by `alive`: else
+a page whose corner is quiet would fall behind what the stream keeps, and be told to load everything anew.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
+from time import monotonic
+from typing import NamedTuple
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -19,8 +26,25 @@ _QUEUE = 2_000
 _QUIET_S = 15.0
 _REPLAY_PAGE = 1_000
 
-Event = tuple[str, str]
-"""(id on the stream, JSON)"""
+Wanted = Set[UUID] | None
+"""The facilities that a page looks at; None: all."""
+
+
+class Event(NamedTuple):
+    """What stands on the stream: its id there, the facility that it is about, and the JSON."""
+
+    id: str
+    facility: UUID
+    body: str
+
+
+class _Head(msgspec.Struct):
+    """As much of an event's JSON as tells whom it concerns."""
+
+    id: UUID
+
+
+_HEAD = msgspec.json.Decoder(_Head)
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +104,8 @@ class EventHub:
                 continue
             for entry_id, fields in entries:
                 position = entry_id.decode()
-                self._tell((position, fields[b"e"].decode()))
+                if self._listeners:
+                    self._tell(_event(entry_id, fields))
 
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
@@ -88,48 +113,71 @@ class EventHub:
                 self._listeners.discard(listener)
                 listener.end()
 
-    async def listen(self, last_event_id: str | None) -> AsyncIterator[ServerSentEventMessage]:
-        """Events from now on, or from just after `last_event_id`.
+    async def listen(
+        self, last_event_id: str | None, wanted: Wanted = None
+    ) -> AsyncIterator[ServerSentEventMessage]:
+        """Events from now on, or from just after `last_event_id`; of the `wanted` facilities.
 
         Where that id is no longer on the stream (or is no id), a `reset` event comes first: the page
-        should load its numbers anew.
+        should load its numbers anew. After a quiet while comes `alive`, with the id to go on from.
         """
         listener = Listener()
         self._listeners.add(listener)
-        sent = ""
+        place = ""
         try:
             yield ServerSentEventMessage(comment="connected", retry=2000)
             if last_event_id:
-                async for message in self._missed(last_event_id):
-                    if message.id is not None:
-                        sent = str(message.id)
-                    yield message
+                if await self._is_gap(last_event_id):
+                    yield ServerSentEventMessage(event="reset", data='{"reason":"gap"}')
+                async for event in self._missed(last_event_id):
+                    place = event.id
+                    if wanted is None or event.facility in wanted:
+                        yield _message(event)
+            told_at = monotonic()
             while True:
                 try:
-                    event = await asyncio.wait_for(listener.queue.get(), _QUIET_S)
+                    patience = told_at + _QUIET_S - monotonic()
+                    next_event = await asyncio.wait_for(listener.queue.get(), max(patience, 0))
                 except TimeoutError:
-                    yield ServerSentEventMessage(comment="still here")
+                    told_at = monotonic()
+                    yield ServerSentEventMessage(event="alive", id=place or None, data="{}")
                     continue
-                if event is None:
+                if next_event is None:
                     return
-                if not sent or _order(event[0]) > _order(sent):
-                    yield ServerSentEventMessage(event="facility", id=event[0], data=event[1])
+                if place and _order(next_event.id) <= _order(place):
+                    continue
+                place = next_event.id
+                if wanted is None or next_event.facility in wanted:
+                    told_at = monotonic()
+                    yield _message(next_event)
         finally:
             self._listeners.discard(listener)
 
-    async def _missed(self, last_event_id: str) -> AsyncIterator[ServerSentEventMessage]:
+    async def _is_gap(self, last_event_id: str) -> bool:
+        """True where not all that came after that id is still there."""
+        if not _is_id(last_event_id):
+            return True
         first = await read_range(self._redis, EVENTS_STREAM, "-", count=1)
-        known = _is_id(last_event_id)
-        if not known or (first and _order(first[0][0].decode()) > _order(last_event_id)):
-            yield ServerSentEventMessage(event="reset", data=msgspec.json.encode({"reason": "gap"}).decode())
-        position = last_event_id if known else "0-0"
+        return bool(first) and _order(first[0][0].decode()) > _order(last_event_id)
+
+    async def _missed(self, last_event_id: str) -> AsyncIterator[Event]:
+        """What came after that id, as far as it is there."""
+        position = last_event_id if _is_id(last_event_id) else "0-0"
         while True:
             entries = await read_range(self._redis, EVENTS_STREAM, f"({position}", count=_REPLAY_PAGE)
             for entry_id, fields in entries:
                 position = entry_id.decode()
-                yield ServerSentEventMessage(event="facility", id=position, data=fields[b"e"].decode())
+                yield _event(entry_id, fields)
             if len(entries) < _REPLAY_PAGE:
                 return
+
+
+def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> Event:
+    return Event(entry_id.decode(), _HEAD.decode(fields[b"e"]).id, fields[b"e"].decode())
+
+
+def _message(event: Event) -> ServerSentEventMessage:
+    return ServerSentEventMessage(event="facility", id=event.id, data=event.body)
 
 
 def _order(entry_id: str) -> tuple[int, int]:
