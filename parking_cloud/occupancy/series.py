@@ -193,7 +193,7 @@ async def known_sums(session: AsyncSession, since: datetime, until: datetime) ->
         text(
             "select facility_id, cast(at at time zone 'Asia/Shanghai' as date), count(*), count(free),"
             " coalesce(sum(capacity) filter (where free is not null), 0),"
-            " coalesce(sum(least(free + occupied, capacity)), 0)"
+            " coalesce(sum(least(free + occupied, capacity)) filter (where free is not null), 0)"
             " from facility_series where at >= :since and at < :until group by 1, 2"
         ),
         {"since": since, "until": until},

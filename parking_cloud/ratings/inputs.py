@@ -110,9 +110,10 @@ async def _data_days(
     session: AsyncSession, since: datetime, until: datetime
 ) -> list[tuple[UUID, int, int, int, int]]:
     day = FacilityDataDay
-    sums = (func.sum(column) for column in (day.samples, day.known, day.spaces, day.spaces_known))
+    samples_and_known = func.sum(day.samples), func.sum(day.known)
+    of_spaces = func.sum(day.spaces), func.sum(day.spaces_known)
     rows = await session.execute(
-        select(day.facility_id, *sums)
+        select(day.facility_id, *samples_and_known, *of_spaces)
         .where(day.day >= city_time(since).date(), day.day <= city_time(until).date(), day.samples > 0)
         .group_by(day.facility_id)
     )
