@@ -25,7 +25,7 @@ from parking_cloud.kernel.outbox import Handler, OutboxMessage
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices.desk import NoticeDesk
 from parking_cloud.notices.senders import make_senders
-from parking_cloud.payments import mandates, permit_sales
+from parking_cloud.payments import mandates, permit_sales, proving
 from parking_cloud.payments.events import CHARGE_CHANGED, PAYMENT_CHANGED
 from parking_cloud.payments.mandate_desk import MandateDesk
 from parking_cloud.payments.provider import Provider
@@ -41,6 +41,7 @@ Work = Callable[[datetime], Awaitable[int]]
 _note_arrears, _note_mandates, _note_permits = note("arrears"), note("mandate"), note("permit")
 _note_bookings = note("booking")
 _note_receipts, _note_mandate_payments = note("receipts"), note("mandate payment")
+_note_proofs = note("vehicle proof")
 
 
 async def _note_charges(session: AsyncSession, redis: Redis, messages: Sequence[OutboxMessage]) -> None:
@@ -62,6 +63,8 @@ async def _note_payments(session: AsyncSession, redis: Redis, messages: Sequence
     paid = [m for m in messages if m.payload.get("state", PaymentState.SUCCEEDED) == PaymentState.SUCCEEDED]
     by_mandate = [m for m in messages if m.payload.get("via") == Via.MANDATE]
     await _note(session, redis, _note_receipts, paid)
+    scanned = [m for m in paid if m.payload.get("via") == Via.SCAN]
+    await _note(session, redis, _note_proofs, scanned)
     await _note(session, redis, _note_mandate_payments, by_mandate)
 
 
@@ -92,6 +95,7 @@ def deeds(settings: Settings) -> dict[str, Deed]:
         "booking": paid_bookings.follow_charge,
         "receipts": receipts,
         "mandate payment": mandates.tell_of_failure,
+        "vehicle proof": proving.follow_payment,
     }
 
 

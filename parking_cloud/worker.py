@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud import following, metrics
 from parking_cloud.accounts import events as account_events
+from parking_cloud.accounts import licences, proofs
 from parking_cloud.accounts.sessions import forget_old as forget_old_sessions
 from parking_cloud.arrears.cases import advance
 from parking_cloud.arrears.objections import escalate
@@ -93,6 +94,8 @@ JOBS: list[tuple[str, float, Job]] = [
     ("settlement items", 600, gather),
     ("old answers", 3600, forget_old),
     ("old sign-ins", 3600, forget_old_sessions),
+    ("old licence photos", 3600, licences.forget_old),
+    ("old proofs", 86_400, proofs.forget_old),
     ("long stays", 600, look_at_long_stays),
     ("sightings beside spaces", 10, place_sightings),
     ("spaces fallen free", 10, end_freed),

@@ -156,9 +156,36 @@ UP: list[str] = [
     """,
     "CREATE INDEX ix_driver_session_user_id ON driver_session (user_id, id)",
     "CREATE INDEX ix_driver_session_until ON driver_session (until)",
+    """
+    ALTER TABLE vehicle_binding ADD COLUMN proof TEXT,
+        ADD CONSTRAINT ck_vehicle_binding_proof CHECK (proof in ('licence', 'payments'))
+    """,
+    "UPDATE vehicle_binding SET proof = 'licence' WHERE state in ('verified', 'ended')",
+    """
+    CREATE TABLE licence_photo (
+        binding_id UUID NOT NULL,
+        sealed BYTEA NOT NULL,
+        uploaded_at timestamptz NOT NULL,
+        CONSTRAINT pk_licence_photo PRIMARY KEY (binding_id),
+        CONSTRAINT fk_licence_photo_binding_id FOREIGN KEY(binding_id) REFERENCES vehicle_binding (id)
+    )
+    """,
+    """
+    CREATE TABLE barrier_payment (
+        payment_id UUID NOT NULL,
+        binding_id UUID NOT NULL,
+        paid_at timestamptz NOT NULL,
+        CONSTRAINT pk_barrier_payment PRIMARY KEY (payment_id),
+        CONSTRAINT fk_barrier_payment_binding_id FOREIGN KEY(binding_id) REFERENCES vehicle_binding (id)
+    )
+    """,
+    "CREATE INDEX ix_barrier_payment_binding_id ON barrier_payment (binding_id)",
 ]
 
 DOWN: list[str] = [
+    "DROP TABLE barrier_payment",
+    "DROP TABLE licence_photo",
+    "ALTER TABLE vehicle_binding DROP COLUMN proof",
     "DROP TABLE driver_session",
     "DROP TABLE phone_code",
     "DROP TABLE driver_phone",

@@ -55,3 +55,24 @@ class DriverSession(Base):
     begun_at: Mapped[datetime]
     until: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class LicencePhoto(Base):
+    """The photo that a driver sent of a vehicle's licence, drawn anew and sealed."""
+
+    __tablename__ = "licence_photo"
+
+    binding_id: Mapped[UUID] = mapped_column(ForeignKey("vehicle_binding.id"), primary_key=True)
+    sealed: Mapped[bytes]
+    uploaded_at: Mapped[datetime]
+
+
+class BarrierPayment(Base):
+    """A driver's payment at a barrier for a vehicle they had claimed: it counts for a while as proof."""
+
+    __tablename__ = "barrier_payment"
+    __table_args__ = (Index("ix_barrier_payment_binding_id", "binding_id"),)
+
+    payment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    binding_id: Mapped[UUID] = mapped_column(ForeignKey("vehicle_binding.id"))
+    paid_at: Mapped[datetime]

@@ -70,6 +70,7 @@ class VehicleBinding(Base):
         CheckConstraint("state in ('pending', 'verified', 'refused', 'ended')", name="state"),
         CheckConstraint("(state in ('verified', 'ended')) <= (since is not null)", name="since"),
         CheckConstraint("(state = 'ended') = (ended_at is not null)", name="ended"),
+        CheckConstraint("proof in ('licence', 'payments')", name="proof"),
         Index("uq_vehicle_binding_holder", "plate_hash", unique=True, postgresql_where="state = 'verified'"),
         Index(
             "uq_vehicle_binding_claim",
@@ -95,3 +96,5 @@ class VehicleBinding(Base):
     ended_at: Mapped[datetime | None]
     reason: Mapped[str] = mapped_column(default="", server_default="")
     """Why it was refused or ended, for the driver to read."""
+    proof: Mapped[str | None]
+    """By what it was verified (vehicles.Proof)."""

@@ -1,6 +1,7 @@
 """Drivers' vehicles. Anybody can type a plate; only who was verified sees anything of that vehicle.
 
-A claim waits for the desk, which has seen the vehicle licence (行驶证). A verified plate has one holder: a
+A claim waits for proof: the desk has seen the vehicle licence (行驶证), or payments at the barrier prove it
+(proofs.py). A verified plate has one holder: a
 new claim goes to the desk too, and the present holder is told. What was before a holder's time stays
 unseen; with the end of a binding all of it does.
 """
@@ -14,10 +15,11 @@ from typing import Annotated, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.accounts.driver_models import LicencePhoto
 from parking_cloud.accounts.events import VEHICLE_CHANGED
 from parking_cloud.accounts.models import User, VehicleBinding
 from parking_cloud.accounts.tokens import Identity
@@ -39,6 +41,13 @@ class Standing(StrEnum):
     ENDED = "ended"
 
 
+class Proof(StrEnum):
+    """By what a vehicle was verified."""
+
+    LICENCE = "licence"
+    PAYMENTS = "payments"
+
+
 class VehicleIn(msgspec.Struct, frozen=True):
     plate: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 
@@ -52,6 +61,8 @@ class VehicleOut(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: datetime
     since: datetime | None
     reason: str
+    proof: Proof | None
+    licence_sent: bool
 
 
 class ClaimOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +74,7 @@ class ClaimOut(msgspec.Struct, frozen=True, kw_only=True):
     """Masked; the desk sees it whole on the licence that is shown."""
     asked_at: datetime
     has_holder: bool
+    has_photo: bool
 
 
 class ClaimDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,14 +160,18 @@ async def claim(
     except IntegrityError as error:
         raise AlreadyClaimed() from error
     await outbox.add(session, VEHICLE_CHANGED, str(binding.id), {"what": "claimed"})
-    return _shown(binding, vault)
+    return _shown(binding, vault, licence_sent=False)
 
 
 async def vehicles_of(session: AsyncSession, user_id: UUID, vault: PlateVault) -> list[VehicleOut]:
     """A driver's vehicles, newest first; those they gave up are not among them."""
-    query = select(VehicleBinding).where(VehicleBinding.user_id == user_id, VehicleBinding.state != "ended")
-    rows = await session.scalars(query.order_by(VehicleBinding.id.desc()))
-    return [_shown(row, vault) for row in rows]
+    query = (
+        select(VehicleBinding, LicencePhoto.binding_id.is_not(None))
+        .outerjoin(LicencePhoto, LicencePhoto.binding_id == VehicleBinding.id)
+        .where(VehicleBinding.user_id == user_id, VehicleBinding.state != "ended")
+        .order_by(VehicleBinding.id.desc())
+    )
+    return [_shown(row, vault, licence_sent=sent) for row, sent in await session.execute(query)]
 
 
 async def give_up(session: AsyncSession, who: Identity, binding_id: UUID, now: datetime) -> None:
@@ -164,14 +180,21 @@ async def give_up(session: AsyncSession, who: Identity, binding_id: UUID, now: d
     if binding.user_id != who.user_id or binding.state not in _LIVE:
         raise ClaimNotFound()
     await _end(session, binding, now, reason="")
+    await session.execute(text("delete from licence_photo where binding_id = :id"), {"id": binding_id})
 
 
 async def claims(session: AsyncSession, vault: PlateVault, limit: int) -> list[ClaimOut]:
     """What waits for the desk, oldest first."""
     holder = select(VehicleBinding.plate_hash).where(VehicleBinding.state == "verified")
     query = (
-        select(VehicleBinding, User.username, VehicleBinding.plate_hash.in_(holder))
+        select(
+            VehicleBinding,
+            User.username,
+            VehicleBinding.plate_hash.in_(holder),
+            LicencePhoto.binding_id.is_not(None),
+        )
         .join(User, User.id == VehicleBinding.user_id)
+        .outerjoin(LicencePhoto, LicencePhoto.binding_id == VehicleBinding.id)
         .where(VehicleBinding.state == "pending")
         .order_by(VehicleBinding.id)
         .limit(limit)
@@ -183,8 +206,9 @@ async def claims(session: AsyncSession, vault: PlateVault, limit: int) -> list[C
             plate=vault.open(binding.plate_sealed).masked(),
             asked_at=binding.asked_at,
             has_holder=held,
+            has_photo=photo,
         )
-        for binding, username, held in await session.execute(query)
+        for binding, username, held, photo in await session.execute(query)
     ]
 
 
@@ -205,7 +229,7 @@ async def decide(
         raise ClaimDecided()
     if decision.verified:
         _check_licence(binding, decision.plate, vault)
-        await _verify(session, binding, decision.since, now)
+        await verify(session, binding, decision.since, Proof.LICENCE, now)
     else:
         binding.state = "refused"
     binding.decided_at, binding.decided_by, binding.reason = now, who.user_id, decision.reason
@@ -222,10 +246,10 @@ async def decide(
     )
 
 
-async def _verify(
-    session: AsyncSession, binding: VehicleBinding, since: datetime | None, now: datetime
+async def verify(
+    session: AsyncSession, binding: VehicleBinding, since: datetime | None, proof: Proof, now: datetime
 ) -> None:
-    """From `since` on, but never from before the end of another's time."""
+    """The vehicle is the claimant's from `since` on, but never from before the end of another's time."""
     await alone(session, f"holder {binding.plate_hash.hex()}")
     holder = await session.scalar(
         select(VehicleBinding)
@@ -238,6 +262,7 @@ async def _verify(
     last_of_others = await session.scalar(select(func.max(VehicleBinding.ended_at)).where(*others))
     begin = min(since or now, now)
     binding.state, binding.since = "verified", max(begin, last_of_others or begin)
+    binding.proof = proof.value
 
 
 def _check_licence(binding: VehicleBinding, plate: str, vault: PlateVault) -> None:
@@ -328,7 +353,7 @@ async def binding_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UU
     }
 
 
-def _shown(binding: VehicleBinding, vault: PlateVault) -> VehicleOut:
+def _shown(binding: VehicleBinding, vault: PlateVault, *, licence_sent: bool) -> VehicleOut:
     return VehicleOut(
         id=binding.id,
         plate=vault.open(binding.plate_sealed).masked(),
@@ -336,4 +361,6 @@ def _shown(binding: VehicleBinding, vault: PlateVault) -> VehicleOut:
         asked_at=binding.asked_at,
         since=binding.since,
         reason=binding.reason,
+        proof=Proof(binding.proof) if binding.proof else None,
+        licence_sent=licence_sent,
     )

@@ -8,7 +8,12 @@ DESK_TEXTS: dict[str, dict[str, str]] = {
         "overview": "总览",
         "sign_out": "退出",
         "other_language": "English",
-        "hint": "司机出示行驶证后，按证上文字输入车牌；与申请一致才会通过。核对前司机看不到任何记录。",
+        "hint": "查看司机上传的行驶证照片或原件，按证上文字输入车牌；与申请一致才会通过。"
+        "核对前司机看不到任何记录。每次查看照片都会留痕；照片在处理后 30 天删除。",
+        "photo": "查看行驶证照片",
+        "licence": "行驶证照片",
+        "no_photo_yet": "未上传照片",
+        "no_photo": "没有行驶证照片，或已按期删除。",
         "username": "用户",
         "plate": "申请的车牌",
         "asked": "申请时间",
@@ -30,8 +35,13 @@ DESK_TEXTS: dict[str, dict[str, str]] = {
         "overview": "Overview",
         "sign_out": "Sign out",
         "other_language": "中文",
-        "hint": "Type the plate from the vehicle licence that the driver shows: only a match is verified."
-        " Until then the driver sees nothing of the vehicle.",
+        "hint": "Type the plate from the vehicle licence, on the photo or as the driver shows it: only a"
+        " match is verified. Until then the driver sees nothing of the vehicle. Each look at a photo is kept;"
+        " photos are deleted 30 days after the decision.",
+        "photo": "Look at the licence",
+        "licence": "Photo of the licence",
+        "no_photo_yet": "no photo was sent",
+        "no_photo": "There is no photo of the licence, or its time was over.",
         "username": "User",
         "plate": "Plate asked for",
         "asked": "Asked",

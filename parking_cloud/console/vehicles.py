@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import date, datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -14,8 +15,9 @@ from litestar.response import Redirect, Template
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.accounts import vehicles
+from parking_cloud.accounts import licences, vehicles
 from parking_cloud.accounts.guards import allow
+from parking_cloud.accounts.licences import NoLicencePhoto
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.accounts.vehicles import ClaimDecided, ClaimDecision, ClaimNotFound
@@ -24,6 +26,7 @@ from parking_cloud.console.health import to_the_door
 from parking_cloud.console.vehicle_texts import DESK_TEXTS
 from parking_cloud.kernel.clock import CITY_ZONE, Clock
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotSignedIn, pick_language
+from parking_cloud.kernel.sealed import FileVault
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
@@ -33,7 +36,7 @@ PAGE = "/console/vehicles"
 AT_THE_DESK = (Role.CITY_ADMINISTRATOR,)
 _MOST = 100
 _DONE = ("verified", "refused")
-_FAULTS = ("no_match", "decided", "incomplete")
+_FAULTS = ("no_match", "decided", "incomplete", "no_photo")
 
 PageRequest = Request[Identity, Any, Any]
 
@@ -72,6 +75,31 @@ async def desk_page(
         },
         headers=page_headers(settings) | {"Content-Language": language, "Cache-Control": "no-store"},
         cookies=[language_cookie(lang)] if lang in DESK_TEXTS else [],
+    )
+
+
+@post(
+    f"{PAGE}/{{claim_id:uuid}}/licence",
+    guards=[allow(*AT_THE_DESK)],
+    exception_handlers={NotSignedIn: to_the_door, NoLicencePhoto: lambda _, __: _back("no_photo")},
+    include_in_schema=False,
+    status_code=200,
+)
+async def licence_page(
+    request: PageRequest, session: AsyncSession, settings: Settings, claim_id: UUID
+) -> Template:
+    """The photo that the driver sent, in a window of its own; the look is kept."""
+    vault = FileVault(settings.plate_key, licences.PURPOSE)
+    photo = await licences.look_at_photo(session, request.user, claim_id, vault)
+    language = pick_language(None, request.cookies.get(LANGUAGE_COOKIE))
+    return Template(
+        "licence.html",
+        context={
+            "t": DESK_TEXTS[language],
+            "language": language,
+            "photo": f"data:image/jpeg;base64,{b64encode(photo).decode()}",
+        },
+        headers=page_headers(settings) | {"Content-Language": language, "Cache-Control": "no-store"},
     )
 
 
@@ -129,4 +157,4 @@ def _back(said: str) -> Redirect:
     return Redirect(f"{PAGE}?said={said}", status_code=303)
 
 
-route_handlers: list[ControllerRouterHandler] = [desk_page, decide]
+route_handlers: list[ControllerRouterHandler] = [desk_page, licence_page, decide]

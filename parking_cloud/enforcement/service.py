@@ -123,7 +123,7 @@ async def clue_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID,
 async def _photos_of(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:
     query = select(ClueEvidence.clue_id, func.count()).where(ClueEvidence.clue_id.in_(ids))
     rows = await session.execute(query.group_by(ClueEvidence.clue_id))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 async def kinds(session: AsyncSession, language: str) -> list[KindOut]:

@@ -20,6 +20,8 @@ MOST_PIXELS = 40_000_000
 LONGEST_SIDE = 2000
 _FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _QUALITY = 85
+_AT_ONCE = anyio.CapacityLimiter(2)
+"""Unfolded, a picture takes a hundred megabytes or more."""
 
 
 class PhotoRefused(InvalidInput):
@@ -33,12 +35,12 @@ class PhotoRefused(InvalidInput):
 
 async def media_type_of(body: bytes) -> str:
     """What kind of photo it is, once it was read to its end. Raises PhotoRefused."""
-    return (await anyio.to_thread.run_sync(_read, body))[1]
+    return (await anyio.to_thread.run_sync(_read, body, limiter=_AT_ONCE))[1]
 
 
 async def redrawn(body: bytes) -> bytes:
     """The picture alone, upright, as a JPEG of bounded size. Raises PhotoRefused."""
-    return await anyio.to_thread.run_sync(_redraw, body)
+    return await anyio.to_thread.run_sync(_redraw, body, limiter=_AT_ONCE)
 
 
 def _redraw(body: bytes) -> bytes:

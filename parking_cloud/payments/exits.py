@@ -115,15 +115,21 @@ async def ask_to_leave(
         AtExit(quoted.amount, quoted.owed, quoted.price.permit, mandate_covers=by_mandate, pay_later=later)
     )
     if not opens:
-        token = await keep_offer(redis, _offer(stay, quoted))
+        token = await keep_offer(redis, _offer(stay, quoted, who))
         pay_url = f"{public_url.rstrip('/')}/pay#offer={token}"
         return ExitOut(open=False, why=why, amount=Fen(quoted.owed), pay_token=token, pay_url=pay_url)
     await _note_told(session, stay, charge, quoted, now)
     return ExitOut(open=True, why=why, amount=Fen(quoted.owed))
 
 
-def _offer(stay: StayFacts, quoted: Quote) -> Offer:
-    return Offer(parts=[part_of(stay, quoted)], via=Via.SCAN, scanned_facility_id=stay.facility_id)
+def _offer(stay: StayFacts, quoted: Quote, who: Identity) -> Offer:
+    """A person may have typed the plate from anywhere: only a gate knows who stands at it."""
+    return Offer(
+        parts=[part_of(stay, quoted)],
+        via=Via.SCAN,
+        scanned_facility_id=stay.facility_id,
+        at_lane=who.role is Role.INTEGRATION,
+    )
 
 
 def _moment(said: datetime | None, now: datetime) -> datetime:

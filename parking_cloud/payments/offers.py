@@ -66,6 +66,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """The signed-in driver to whom it was made."""
     scanned_facility_id: UUID | None = None
     """Where a code was scanned, or a gate asked."""
+    at_lane: bool = False
+    """A gate asked, for the vehicle that stands at it."""
 
     @property
     def amount(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -98,16 +99,17 @@ class Cashier:
         self._clock = clock
         self._errands = Errands(sessions, providers, clock)
 
-    async def pay(self, asked: PayIn, key: str | None = None) -> PaymentOut:
+    async def pay(self, asked: PayIn, key: str | None = None, driver: UUID | None = None) -> PaymentOut:
         """The payment of an offer, opened at the provider.
 
+        Of a signed-in driver it is kept that they paid at a barrier, and of nobody that they paid by plate.
         Raises OfferExpired, NothingOwed, CashOnly, WrongReturnUrl, KeyReused.
         """
         provider = self._provider(asked.method)
         self._check_return(asked.return_url)
         offer = await read_offer(self._redis, asked.token)
         async with transaction(self._sessions) as session:
-            payment, first = await self._start(session, offer, asked, provider, key)
+            payment, first = await self._start(session, offer, asked, provider, key, driver)
         if first:
             await self._open(payment)
         return await self._look(str(payment.id), token_hash(asked.token))
@@ -124,7 +126,13 @@ class Cashier:
         return self._out(payment, started=reader.started)
 
     async def _start(
-        self, session: AsyncSession, offer: Offer, asked: PayIn, provider: str, key: str | None
+        self,
+        session: AsyncSession,
+        offer: Offer,
+        asked: PayIn,
+        provider: str,
+        key: str | None,
+        driver: UUID | None,
     ) -> tuple[Payment, bool]:
         """The offer's payment; True where it is new, so that it has to be opened."""
         now, hashed = self._clock.now(), token_hash(asked.token)
@@ -143,7 +151,7 @@ class Cashier:
             provider=provider,
             method=asked.method,
             via=offer.via,
-            payer_id=offer.payer_id,
+            payer_id=offer.payer_id or (driver if offer.at_lane else None),
             scanned_facility_id=offer.scanned_facility_id,
             return_url=asked.return_url or f"{self._settings.public_url.rstrip('/')}/pay/return",
             offer_hash=hashed,

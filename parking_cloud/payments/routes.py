@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.idempotency import IdempotencyKey
 from parking_cloud.kernel.limits import Limiter
@@ -52,11 +54,17 @@ class PayController(Controller):
 
     @post("/payments", guards=[public])
     async def pay(
-        self, cashier: Cashier, data: PayIn, idempotency_key: IdempotencyKey = None
+        self,
+        request: Request[Identity | None, Any, Any],
+        cashier: Cashier,
+        data: PayIn,
+        idempotency_key: IdempotencyKey = None,
     ) -> Response[PaymentOut]:
         """Pay an offer. Asked again with the same token, it is the same payment."""
+        who = request.user
+        driver = who.user_id if who is not None and who.role is Role.DRIVER else None
         with provider_time() as spent:
-            answer = await cashier.pay(data, idempotency_key)
+            answer = await cashier.pay(data, idempotency_key, driver)
         return Response(answer, headers=NOT_KEPT | {"Server-Timing": spent.header()})
 
     @get("/payments/{payment:str}", guards=[public], response_headers=NOT_KEPT)
