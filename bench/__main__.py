@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import freshness, guidance, ingest, payments, tariffs
+from bench import freshness, guidance, ingest, outlook, payments, tariffs
 from parking_cloud.devstack import Stack
 from parking_cloud.launcher import Platform
 
@@ -14,6 +14,7 @@ CLAIMS = {
     "freshness": freshness.run,
     "guidance": guidance.run,
     "ingest": ingest.run,
+    "outlook": outlook.run,
     "tariffs": tariffs.run,
     "payments": payments.run,
 }

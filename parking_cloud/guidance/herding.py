@@ -80,7 +80,7 @@ class Sent:
     def before(self, rows: NDArray[np.intp], seen_s: Floats, arrive_s: Floats | float) -> Floats:
         """For each row: drivers who come before `arrive_s` and are not in a count seen at `seen_s`.
 
-        Seconds of the epoch; `seen_s` 0 where nothing was seen.
+        Seconds of the epoch; `seen_s` NaN where nothing was seen.
         """
         if not self._slots:
             return np.zeros(len(rows))
@@ -98,7 +98,7 @@ class Sent:
     def _column(self, at_s: Floats | float) -> NDArray[np.intp]:
         """How many whole columns lie before a moment."""
         minutes = np.floor_divide(at_s, 60.0) - self._first
-        column: NDArray[np.intp] = np.minimum(np.maximum(minutes, 0.0), _SPAN).astype(np.intp)
+        column: NDArray[np.intp] = np.fmin(np.fmax(minutes, 0.0), _SPAN).astype(np.intp)
         return column
 
     def _new_slot(self, facility_id: UUID) -> int:

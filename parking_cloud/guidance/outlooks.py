@@ -86,8 +86,10 @@ class Outlooks:
             self._know_days(local)
         minute = 24 * 60 + local.hour * 60 + local.minute + local.second / 60
         age_min = age_s / 60.0
-        usual, spread = self._usual(rows, ahead_min + minute)
-        then, _ = self._usual(rows, minute - age_min)
+        at, slot = self._places(ahead_min + minute)
+        usual = self._share(rows, at, slot)
+        spread = self._sds.reshape(-1).take(self._cells[slot] + rows) * self._wider[slot]
+        then = self._share(rows, *self._places(minute - age_min))
         return outlook(
             capacity,
             free_now,
@@ -115,22 +117,26 @@ class Outlooks:
             newest = max(one.made_at for one in page)
             self._made_at = max(self._made_at or newest, newest)
 
-    def _usual(self, rows: Rows, minutes: Floats | float) -> tuple[Floats, Floats]:
-        """Occupied share and deviation at minutes after yesterday's midnight, between half hours' middles."""
-        at = np.minimum(np.maximum(minutes / _SLOT_MIN - 0.5, 0.0), len(self._cells) - 2.0)
-        slot = at.astype(np.intp)
-        part = at - slot
-        here = self._cells.take(slot) + rows
-        there = self._cells.take(slot + 1) + rows
-        means = self._means.ravel()
-        first = means.take(here)
-        share = (first + (means.take(there) - first.astype(np.float64)) * part) / SHARE_SCALE
-        return share, self._sds.ravel().take(here) * (self._wider.take(slot) / SD_SCALE)
+    def _places(self, minutes: Floats | float) -> tuple[Floats | float, Rows | int]:
+        """Where minutes after yesterday's midnight lie, in half hours' middles, and the half hour before."""
+        last = len(self._cells) - 2.0
+        if isinstance(minutes, float):
+            at = min(max(minutes / _SLOT_MIN - 0.5, 0.0), last)
+            return at, int(at)
+        places = np.minimum(np.maximum(minutes / _SLOT_MIN - 0.5, 0.0), last)
+        return places, places.astype(np.intp)
+
+    def _share(self, rows: Rows, at: Floats | float, slot: Rows | int) -> Floats:
+        """The usual occupied share, between the middles of two half hours."""
+        means = self._means.reshape(-1)
+        share = means.take(self._cells[slot] + rows) * ((slot + 1 - at) / SHARE_SCALE)
+        share += means.take(self._cells[slot + 1] + rows) * ((at - slot) / SHARE_SCALE)
+        return share
 
     def _know_days(self, local: datetime) -> None:
         """Which cells the half hours from yesterday's midnight on are."""
         days = [day_of(local.date() + timedelta(days=number - 1)) for number in range(_DAYS_AHEAD + 2)]
         cells = np.add.outer([int(day) * SLOTS for day, _ in days], np.arange(SLOTS)).reshape(-1)
         self._cells = cells.astype(np.intp) * self._rows
-        self._wider = np.repeat([1.0 if sure else _UNSURE for _, sure in days], SLOTS)
+        self._wider = np.repeat([(1.0 if sure else _UNSURE) / SD_SCALE for _, sure in days], SLOTS)
         self._today = local.date()
