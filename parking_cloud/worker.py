@@ -32,6 +32,7 @@ from parking_cloud.gates.allow_list_push import ListDesk
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all
 from parking_cloud.guidance.signs.jobs import judge_signs, remember_full
+from parking_cloud.guidance.signs.pushing import SignPublisher
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.clock import SystemClock
 from parking_cloud.kernel.db import make_engine, make_sessions, only_one, transaction
@@ -225,6 +226,8 @@ class Worker:
             group.create_task(self._upkeep())
             group.create_task(self._carry_out_payments())
             group.create_task(self._push_corrections())
+            if self._settings.mqtt_url:
+                group.create_task(SignPublisher(self._settings.mqtt_url, self._sessions).run())
             group.create_task(self._push_allow_lists())
             stale_after = timedelta(seconds=self._settings.stale_after_s)
             sure: Job = partial(refresh_certainty, stale_after=stale_after)

@@ -55,7 +55,6 @@ class Shown(NamedTuple):
     code: str
     version: str
     body: bytes
-    content: SignContent
 
 
 async def load_boards(session: AsyncSession, *, everything: bool = False) -> list[Board]:
@@ -95,6 +94,7 @@ def show(board: Board, numbers: Mapping[UUID, Glance], now: datetime) -> Shown:
     """What a board shows now."""
     sign = board.sign
     content = SignContent(
+        version="",
         code=sign.code,
         name=sign.name,
         level=Level(sign.level),
@@ -102,8 +102,9 @@ def show(board: Board, numbers: Mapping[UUID, Glance], now: datetime) -> Shown:
         blank_after_s=round(rules.SILENT_AFTER.total_seconds()),
         rows=[_row(board, line, judge(board, line, numbers, now)) for line in board.lines],
     )
-    body = msgspec.json.encode(content)
-    return Shown(sign.code, sha256(body).hexdigest()[:16], body, content)
+    version = sha256(msgspec.json.encode(content)).hexdigest()[:16]
+    content = msgspec.structs.replace(content, version=version)
+    return Shown(sign.code, version, msgspec.json.encode(content))
 
 
 def _row(board: Board, line: Line, judged: Judged) -> RowContent:

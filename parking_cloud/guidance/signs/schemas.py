@@ -33,8 +33,12 @@ class RowContent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignContent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a board shows. After `blank_after_s` seconds without an answer it has to go blank by itself."""
+    """What a board shows. After `blank_after_s` seconds without an answer it has to go blank by itself.
 
+    `version` names the content: it is the entity tag of a fetch, and what a pushed board acknowledges.
+    """
+
+    version: str
     code: str
     name: str
     level: Level
