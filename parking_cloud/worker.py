@@ -67,6 +67,7 @@ from parking_cloud.ratings.scoring import nightly
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.settlement.items import gather
 from parking_cloud.sharing import paying as paid_bookings
+from parking_cloud.sharing.unconfirmed import tell_unconfirmed
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
@@ -102,6 +103,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("spaces fallen free", 10, end_freed),
     ("counted empty", 300, end_counted_out),
     ("passes that are over", 3600, forget_over),
+    ("gates that have not confirmed", 5, tell_unconfirmed),
     ("full boards", 2, remember_full),
     ("silent boards", 30, judge_signs),
     ("occupancy profiles", 60, refresh_profiles),

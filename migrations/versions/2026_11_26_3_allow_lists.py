@@ -63,9 +63,60 @@ UP: list[str] = [
     """,
     "CREATE INDEX ix_gate_pass_plate_hash ON gate_pass (plate_hash, facility_id)",
     "CREATE INDEX ix_gate_pass_ends_at ON gate_pass (ends_at)",
+    """
+    CREATE TABLE turn_away (
+        id UUID NOT NULL,
+        booking_id UUID NOT NULL,
+        slot_starts_at timestamptz NOT NULL,
+        facility_id UUID NOT NULL,
+        at timestamptz NOT NULL,
+        lane TEXT NOT NULL,
+        gate_state TEXT NOT NULL,
+        gate_failure TEXT NOT NULL,
+        gate_told_at timestamptz,
+        gate_acknowledged_at timestamptz,
+        seen_at_gate timestamptz,
+        had_been_in BOOLEAN NOT NULL,
+        distance_m INTEGER,
+        space_occupied BOOLEAN,
+        facility_free INTEGER,
+        refund BIGINT NOT NULL,
+        alternatives JSONB NOT NULL,
+        comment TEXT DEFAULT '' NOT NULL,
+        commented_by UUID,
+        commented_at timestamptz,
+        CONSTRAINT pk_turn_away PRIMARY KEY (id),
+        CONSTRAINT uq_turn_away_once UNIQUE (booking_id, slot_starts_at),
+        CONSTRAINT ck_turn_away_refund CHECK (refund >= 0),
+        CONSTRAINT ck_turn_away_distance CHECK (distance_m >= 0),
+        CONSTRAINT ck_turn_away_comment CHECK ((comment = '') = (commented_at is null)),
+        CONSTRAINT fk_turn_away_booking_id FOREIGN KEY(booking_id) REFERENCES booking (id),
+        CONSTRAINT fk_turn_away_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id),
+        CONSTRAINT fk_turn_away_commented_by FOREIGN KEY(commented_by) REFERENCES user_account (id)
+    )
+    """,
+    "CREATE INDEX ix_turn_away_facility_id ON turn_away (facility_id, at)",
+    """
+    CREATE FUNCTION turn_away_stands() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' OR to_jsonb(NEW) - array['comment', 'commented_by', 'commented_at']
+            IS DISTINCT FROM to_jsonb(OLD) - array['comment', 'commented_by', 'commented_at'] THEN
+            RAISE EXCEPTION 'what was noted of a driver turned away stands';
+        END IF;
+        RETURN NEW;
+    END $$
+    """,
+    """
+    CREATE TRIGGER turn_away_stands BEFORE UPDATE OR DELETE ON turn_away
+    FOR EACH ROW EXECUTE FUNCTION turn_away_stands()
+    """,
 ]
 
-DOWN: list[str] = ["DROP TABLE gate_pass, gate_allow_list"]
+DOWN: list[str] = [
+    "DROP TABLE turn_away",
+    "DROP FUNCTION turn_away_stands",
+    "DROP TABLE gate_pass, gate_allow_list",
+]
 
 
 def upgrade() -> None:

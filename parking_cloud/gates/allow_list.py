@@ -41,6 +41,7 @@ class Unconfirmed(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     facility_id: UUID
     begins_at: datetime
+    changed_at: datetime
     state: PassState
 
 
@@ -152,7 +153,7 @@ async def unconfirmed(session: AsyncSession, *, before: datetime, now: datetime)
     rows = await session.execute(
         text(
             "select p.id, p.facility_id, p.version, p.told_version, p.answered_version, p.accepted,"
-            f" p.withdrawn_at, l.way, {_HAS_GATE} as has_gate, lower(r.during) as begins_at"
+            f" p.withdrawn_at, p.changed_at, l.way, {_HAS_GATE} as has_gate, lower(r.during) as begins_at"
             " from gate_pass p join gate_allow_list l using (facility_id), unnest(p.during) as r(during)"
             " where p.withdrawn_at is null and p.ends_at > :now and l.way not in ('asks', 'none')"
             " and (p.answered_version is distinct from p.version or not p.accepted)"
@@ -161,7 +162,13 @@ async def unconfirmed(session: AsyncSession, *, before: datetime, now: datetime)
         {"before": before, "now": now},
     )
     return [
-        Unconfirmed(id=row.id, facility_id=row.facility_id, begins_at=row.begins_at, state=state)
+        Unconfirmed(
+            id=row.id,
+            facility_id=row.facility_id,
+            begins_at=row.begins_at,
+            changed_at=row.changed_at,
+            state=state,
+        )
         for row in rows
         if (state := _state(row)) is not PassState.NOT_NEEDED
     ]

@@ -1,4 +1,4 @@
-"""Bookings that end before their time: given back by their drivers, or turned away at the gate."""
+"""Bookings that their drivers give back, or give to another of their vehicles."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ async def cancel(session: AsyncSession, user_id: UUID, booking_id: UUID, now: da
     await alone(session, f"bookings at {booking.facility_id}")
     policy = await policy_at(session, now)
     back = 0
-    for each in reversed(await _with_followers(session, booking.id)):
-        charge = await _charge_of(session, each)
+    for each in reversed(await with_followers(session, booking.id)):
+        charge = await charge_of(session, each)
         found = await locked(session, each)
         if found.state not in LIVE or found.ends_at <= now:
             raise problems.NoLonger()
@@ -45,23 +45,6 @@ async def cancel(session: AsyncSession, user_id: UUID, booking_id: UUID, now: da
             share = charge.amount if held else rules.comes_back(charge.amount, slots, now, policy)
             back += min(share, charge.paid)
             await give_back(session, charge, share, now)
-    return Fen(back)
-
-
-async def turn_away(session: AsyncSession, booking_id: UUID, now: datetime) -> Fen:
-    """The gate did not let a booked vehicle in: all of its money goes back. What comes back; nothing where it
-    is over already."""
-    booking = await session.get_one(Booking, booking_id)
-    await alone(session, f"bookings at {booking.facility_id}")
-    charge = await _charge_of(session, booking_id)
-    booking = await locked(session, booking_id)
-    if booking.state != BookingState.CONFIRMED:
-        return Fen(0)
-    await end(session, booking, BookingState.TURNED_AWAY, Why.TURNED_AWAY, now)
-    if charge is None:
-        return Fen(0)
-    back = charge.paid
-    await void(session, charge, now)
     return Fen(back)
 
 
@@ -79,7 +62,7 @@ async def change_vehicle(
     """
     booking = await own(session, user_id, booking_id)
     await alone(session, f"bookings at {booking.facility_id}")
-    for each in await _with_followers(session, booking.id):
+    for each in await with_followers(session, booking.id):
         found = await locked(session, each)
         if found.state not in LIVE or found.starts_at <= now:
             raise problems.NoLonger()
@@ -104,12 +87,13 @@ async def give_back(session: AsyncSession, charge: Charge, share: int, now: date
         await waive(session, charge, charge.amount - share, now)
 
 
-async def _charge_of(session: AsyncSession, booking_id: UUID) -> Charge | None:
+async def charge_of(session: AsyncSession, booking_id: UUID) -> Charge | None:
+    """What is asked for a booking, locked; None where it costs nothing."""
     charge_id = await session.scalar(select(Booking.charge_id).where(Booking.id == booking_id))
     return None if charge_id is None else (await lock_charges(session, ids=[charge_id]))[0]
 
 
-async def _with_followers(session: AsyncSession, booking_id: UUID) -> list[UUID]:
+async def with_followers(session: AsyncSession, booking_id: UUID) -> list[UUID]:
     """A booking and the live ones that go on from it, in their order."""
     found = [booking_id]
     while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel import outbox
+from parking_cloud.sharing import passes
 from parking_cloud.sharing.models import Booking
 
 BOOKING_CHANGED = "sharing.booking_changed"
@@ -13,5 +14,6 @@ Told with the same state twice where its vehicle or its times have changed."""
 
 
 async def tell(session: AsyncSession, booking: Booking, was: str) -> None:
-    """Others hear that a booking has changed."""
+    """Others hear that a booking has changed; its gate is told in the same breath."""
+    await passes.follow(session, booking)
     await outbox.add(session, BOOKING_CHANGED, str(booking.id), {"was": was, "state": booking.state})

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.gates.allow_list import pass_states
 from parking_cloud.payments.facts import charge_facts
 from parking_cloud.registry.service import facility_labels, space_numbers
 from parking_cloud.sharing import problems, rules
@@ -51,6 +52,7 @@ async def _shown(session: AsyncSession, bookings: Sequence[Booking], now: dateti
     slots = await slots_of(session, ids)
     until = await continued_until(session, ids)
     charges = await charge_facts(session, [b.charge_id for b in bookings if b.charge_id])
+    gates = await pass_states(session, ids)
     policy = await policy_at(session, now)
     shown: list[BookingOut] = []
     for booking in bookings:
@@ -80,6 +82,7 @@ async def _shown(session: AsyncSession, bookings: Sequence[Booking], now: dateti
                 extends=booking.extends,
                 continued_until=until.get(booking.id, booking.ends_at),
                 comes_back=back,
+                gate=gates.get(booking.id) if state is BookingState.CONFIRMED else None,
                 may_cancel=may_cancel,
                 may_extend=state is BookingState.CONFIRMED
                 and booking.kind != BookingKind.MONTH

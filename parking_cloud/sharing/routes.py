@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
 from parking_cloud.kernel.clock import Clock
-from parking_cloud.sharing import me_routes
+from parking_cloud.sharing import gate_routes, me_routes
 from parking_cloud.sharing.offers import Name, OfferOut, offers
 from parking_cloud.sharing.schemas import Moment
 
@@ -21,4 +21,8 @@ async def sharing_offers(
     return await offers(session, facility=facility, start=start, end=end, now=clock.now())
 
 
-route_handlers: list[ControllerRouterHandler] = [sharing_offers, *me_routes.route_handlers]
+route_handlers: list[ControllerRouterHandler] = [
+    sharing_offers,
+    *me_routes.route_handlers,
+    *gate_routes.route_handlers,
+]

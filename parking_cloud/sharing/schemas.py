@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from parking_cloud.gates.allow_list_rules import PassState
 from parking_cloud.kernel.calendar import DayKind
 from parking_cloud.kernel.money import Fen
 
@@ -167,6 +168,8 @@ class BookingOut(msgspec.Struct, frozen=True, kw_only=True):
     continued_until: datetime
     comes_back: int
     """What comes back of it by cancelling now."""
+    gate: PassState | None
+    """Whether the gate knows; None where the booking is not, or no more, in force."""
     may_cancel: bool
     may_extend: bool
     made_at: datetime
@@ -199,4 +202,6 @@ class BookingFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The end of the last confirmed booking that follows on this one; else its own."""
     charge_id: UUID | None
     price: Fen
+    gate: PassState | None
+    """Whether the gate knows; None where there is nothing to know."""
     made_at: datetime

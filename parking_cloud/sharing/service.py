@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.gates.allow_list import pass_states
 from parking_cloud.kernel.money import Fen
 from parking_cloud.registry.sharing import SharedSpace, shared_spaces
 from parking_cloud.sharing import rules
@@ -98,6 +99,7 @@ async def booking_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UU
     bookings = (await session.scalars(select(Booking).where(Booking.id.in_(ids)))).all()
     slots = await slots_of(session, ids)
     until = await continued_until(session, ids)
+    gates = await pass_states(session, ids)
     return {
         booking.id: BookingFacts(
             id=booking.id,
@@ -116,6 +118,7 @@ async def booking_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UU
             continued_until=until.get(booking.id, booking.ends_at),
             charge_id=booking.charge_id,
             price=Fen(booking.price),
+            gate=gates.get(booking.id),
             made_at=booking.made_at,
         )
         for booking in bookings

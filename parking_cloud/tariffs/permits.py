@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -81,6 +81,29 @@ async def permits_of(session: AsyncSession, plate_hash: bytes) -> list[PermitFac
         .order_by(PermitRow.valid_from.desc(), PermitRow.id)
     )
     return [_facts(row) for row in rows]
+
+
+async def permit_at(
+    session: AsyncSession, plate_hash: bytes, facility_id: UUID, operator_id: UUID, at: datetime
+) -> PermitKind | None:
+    """A permit by which a vehicle may stand at a facility at that moment; the one that began first."""
+    kind = await session.scalar(
+        select(PermitRow.kind)
+        .where(
+            PermitRow.plate_hash == plate_hash,
+            PermitRow.valid_from <= at,
+            or_(PermitRow.valid_until.is_(None), PermitRow.valid_until > at),
+            or_(PermitRow.revoked_at.is_(None), PermitRow.revoked_at > at),
+            or_(
+                PermitRow.facility_id == facility_id,
+                PermitRow.operator_id == operator_id,
+                PermitRow.facility_id.is_(None) & PermitRow.operator_id.is_(None),
+            ),
+        )
+        .order_by(PermitRow.valid_from, PermitRow.id)
+        .limit(1)
+    )
+    return None if kind is None else PermitKind(kind)
 
 
 def joined(permits: Sequence[Permit]) -> list[Permit]:
