@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 
 _Bump = tuple[float, float, float]
 """(height as a share of capacity, hour of its middle, width in hours)"""
@@ -36,6 +37,11 @@ def expected_rate(kind: str, local: datetime, *, day_off: bool, variation: float
     hour = local.hour + local.minute / 60 + local.second / 3600
     rate = base + sum(height * _bump(hour, middle, width) for height, middle, width in bumps)
     return min(max(rate * (1 + 0.25 * variation), 0.02), 0.98)
+
+
+def variation_of(code: str) -> float:
+    """How one facility differs from others of its kind, -1..1."""
+    return sha256(code.encode()).digest()[0] / 127.5 - 1
 
 
 def _bump(hour: float, middle: float, width: float) -> float:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 import msgspec
 
+from forecasting.profile import DayOf
 from parking_cloud.demo import wire
 from parking_cloud.demo.city import GATED
-from parking_cloud.demo.curves import CHURN_PER_HOUR, expected_rate
-from parking_cloud.kernel.calendar import UnknownHolidayYear, is_working_day
+from parking_cloud.demo.curves import CHURN_PER_HOUR, expected_rate, variation_of
 from parking_cloud.kernel.clock import city_time
+from parking_cloud.occupancy.day_kinds import day_of
 from parking_cloud.registry.schemas import DeviceIn, FacilityIn, RegistryBatch
 from sensor_gateway.codecs import Codec, codec_for
 
@@ -64,7 +64,7 @@ class Fleet:
         self._chance = random.Random(seed)
         self._spoilage = spoilage
         self._facilities = {facility.code: facility for facility in city.facilities}
-        self._variation = {code: _variation(code) for code in self._facilities}
+        self._variation = {code: variation_of(code) for code in self._facilities}
         self._sensors: dict[str, list[Sensor]] = {}
         self._counts: dict[str, int] = {}
         self._counters: dict[str, str] = {}
@@ -157,9 +157,8 @@ class Fleet:
 
     def _rate(self, facility: FacilityIn, now: datetime) -> float:
         local = city_time(now)
-        return expected_rate(
-            facility.kind, local, day_off=_day_off(local), variation=self._variation[facility.code]
-        )
+        day_off = day_of(local.date())[0] is not DayOf.WORK
+        return expected_rate(facility.kind, local, day_off=day_off, variation=self._variation[facility.code])
 
 
 def batches(messages: Iterable[Published], size: int) -> Iterator[list[Published]]:
@@ -174,21 +173,9 @@ def batches(messages: Iterable[Published], size: int) -> Iterator[list[Published
         yield batch
 
 
-def _day_off(local: datetime) -> bool:
-    """A simulation may go by the weekday where the year's notice is not known; a deadline may not."""
-    try:
-        return not is_working_day(local.date())
-    except UnknownHolidayYear:
-        return local.weekday() >= 5
-
-
 def _whole(expected: float, chance: random.Random) -> int:
     """A whole number with this mean."""
     return int(expected) + (chance.random() < expected % 1)
-
-
-def _variation(code: str) -> float:
-    return sha256(code.encode()).digest()[0] / 127.5 - 1
 
 
 def _temperature(at: datetime) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from parking_cloud.accounts.models import User
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user
 from parking_cloud.demo.city import GATED_OPERATOR, build_city
+from parking_cloud.demo.history import ensure_history
 from parking_cloud.demo.people import ensure_people
 from parking_cloud.demo.tariffs import ensure_tariffs
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
@@ -65,6 +67,7 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             await ensure_places(session, await all_facilities(session))
             await ensure_tariffs(session, build_city().facilities)
             drivers = await _keep_logins(session, credentials.logins)
+            await ensure_history(session, datetime.now(UTC))
             await ensure_people(session, drivers, settings)
             for source, key in credentials.api_keys.items():
                 await upsert_api_key(

@@ -157,6 +157,14 @@ async def record(session: AsyncSession, samples: Sequence[Sample]) -> None:
             await copy.write_row(one)
 
 
+async def has_past(session: AsyncSession, *, before: datetime) -> bool:
+    """Whether anything is there from before a moment."""
+    found = await session.scalar(
+        text("select exists (select from facility_series where at < :before)"), {"before": before}
+    )
+    return bool(found)
+
+
 async def series_of(
     session: AsyncSession, facility_ids: Sequence[UUID], since: datetime, until: datetime
 ) -> dict[UUID, list[Sample]]:
