@@ -45,6 +45,7 @@ PUBLIC = {
     "/v1/geo/outlines",
     "/v1/geo/roads",
     "/v1/guidance/choices",
+    "/v1/geo/search",
     "/v1/guidance/facilities",
     "/v1/guidance/places",
     "/v1/invoices",

@@ -21,7 +21,18 @@ from parking_cloud.web.shell_texts import SHELL_TEXTS
 
 _WORKER = Path(__file__).with_name("service_worker.js")
 _STATIC = Path(__file__).with_name("static")
-_FINDING = ("shell.", "find", "live.", "words.", "pay_api.", "pay.css", "icon.svg", "map")
+_FINDING = (
+    "shell.",
+    "find",
+    "live.",
+    "words.",
+    "page.",
+    "pay_api.",
+    "pay.css",
+    "icon.svg",
+    "map.",
+    "leaflet.",
+)
 """How the files are named that the finding page needs; the map's library is kept when it was first used."""
 _A_DAY = {"Cache-Control": "public, max-age=86400"}
 

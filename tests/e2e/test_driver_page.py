@@ -39,10 +39,12 @@ def look(browser: Browser, platform: Platform, api: httpx.Client, intake: httpx.
     elsewhere = [url for url in asked if not url.startswith((platform.running["api_url"], "data:"))]
     assert elsewhere == []
 
-    page.locator(f'#list [data-facility="{facility}"]').press("Enter")
-    expect(page.locator("#detail")).to_contain_text("衣裳街停车库")
+    name = page.locator(f'#list [data-facility="{facility}"]').get_by_role("button", name="衣裳街停车库")
+    name.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("衣裳街停车库")
     page.keyboard.press("Escape")
-    expect(page.locator("#detail")).to_be_hidden()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(name).to_be_focused()
     page.get_by_role("link", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     assert faults == []

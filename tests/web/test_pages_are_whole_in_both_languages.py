@@ -16,11 +16,11 @@ from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
 from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
 from parking_cloud.console.vehicle_texts import DESK_TEXTS
+from parking_cloud.driver.find_texts import FIND_TEXTS
 from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
 from parking_cloud.driver.sign_in_texts import SIGN_IN_TEXTS
-from parking_cloud.driver.texts import TEXTS
 from parking_cloud.web.kinds import KIND_NAMES
 from parking_cloud.web.shell_texts import SHELL_TEXTS
 
@@ -31,7 +31,7 @@ SOURCES = sorted(
     for folder in ("templates", "static")
     for path in (ROOT / page / folder).iterdir()
 )
-LINKS_FOR_PEOPLE = ("https://uri.amap.com/",)
+LINKS_FOR_PEOPLE: tuple[str, ...] = ()
 """Followed by a person's click, never loaded by a page."""
 NAMES = ("http://www.w3.org/2000/svg",)
 
@@ -40,7 +40,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
     "texts",
     [
         STAY_TEXTS,
-        TEXTS,
+        FIND_TEXTS,
         PAY_TEXTS,
         ME_TEXTS,
         SIGN_IN_TEXTS,
@@ -65,7 +65,7 @@ def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) ->
 
 
 DRIVER_PAGES = {
-    "find": (("driver.", "find", "map", "words"), TEXTS),
+    "find": (("driver.", "find", "map", "words"), FIND_TEXTS),
     "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
     "sign in": (("sign_in",), SIGN_IN_TEXTS),

@@ -4,10 +4,11 @@
 //   layer.addTo(map); layer.remove();
 //
 // A click on a single facility picks it; on several it goes nearer. Whoever cannot use a canvas has the list.
-import * as L from "../vendor/leaflet/leaflet-src.esm.js";
+import { leaflet } from "./leaflet.js";
 import { tilePoints } from "./tile_points.js";
 import { load } from "./words.js";
 
+const L = await leaflet();
 const SIDE = 256;
 const REFRESH_MS = 15_000;
 const COLOURS = { plenty: "--plenty", few: "--few", full: "--full", unknown: "--unknown" };

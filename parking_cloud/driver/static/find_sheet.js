@@ -1,0 +1,141 @@
+// What is known of one place, and what can be done: go there, book, or say that one has parked.
+import { bandPicture, chance, fillCard, number, scoreText, tags } from "./find_cards.js";
+import { element } from "./page.js";
+import { PayApi, yuan } from "./pay_api.js";
+import { fill, language, nameOf, priceText, stayText, texts, walkText } from "./words.js";
+
+const NARROW = matchMedia("(max-width: 859px)");
+const api = new PayApi(language);
+
+export class Sheet {
+  constructor(dialog, onClose) {
+    this.dialog = dialog;
+    this.place = null;
+    dialog.addEventListener("close", () => { this.place = null; onClose(); });
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    // Beside the map it is no modal dialog, and closes by the same key all the same.
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape" && dialog.open) dialog.close(); });
+  }
+
+  open(place, view) {
+    this.place = place;
+    this.view = view;
+    this.dialog.replaceChildren(...this.parts(place, view));
+    fillCard(this.dialog, place, view);
+    if (!this.dialog.open) {
+      if (NARROW.matches) this.dialog.showModal();
+      else this.dialog.show();
+    }
+    this.dialog.querySelector("h2").focus();
+  }
+
+  update(place) {
+    if (this.place?.facility.id === place.facility.id) fillCard(this.dialog, place, this.view);
+  }
+
+  close() {
+    if (this.dialog.open) this.dialog.close();
+  }
+
+  parts(place, view) {
+    const { facility } = place;
+    const top = element("div", "", { class: "top" });
+    const close = element("button", texts.close, { type: "button" });
+    close.addEventListener("click", () => this.close());
+    top.append(element("h2", nameOf(facility), { id: "sheet-title", tabindex: "-1" }), close);
+    const facts = element("div", "", { class: "facts" });
+    const told = element("div");
+    told.append(element("p", facility.address), element("p", `${texts[facility.kind]} · ${walkText(place)}`, { class: "quiet" }), element("p", "", { class: "age quiet" }));
+    facts.append(told, number());
+    const drive = place.drive_s === null ? [] : [element("p", fill(texts.drive, Math.max(1, Math.round(place.drive_s / 60))), { class: "quiet" })];
+    return [top, facts, chance(place), bandPicture(place), tags(place), ...drive, ...this.deeds(place, view), ...this.price(place, view), ...this.rest(place)];
+  }
+
+  deeds(place, { arriveAt, stay, oldAt }) {
+    const { facility } = place;
+    const box = element("div", "", { class: "actions" });
+    const go = element("button", texts.go, { type: "button", class: "primary", "aria-expanded": "false", "aria-controls": "maps" });
+    const maps = this.maps(place, arriveAt);
+    go.addEventListener("click", () => {
+      maps.hidden = !maps.hidden;
+      go.setAttribute("aria-expanded", String(!maps.hidden));
+      if (!maps.hidden) maps.querySelector("a").focus();
+    });
+    box.append(go);
+    if (place.booking && !oldAt) {
+      const query = new URLSearchParams({ facility: facility.id, start: arriveAt, minutes: stay });
+      box.append(element("a", texts.book, { class: "button", href: `/book?${query}` }));
+    }
+    box.append(element("a", texts.parked, { class: "button", href: `/me?facility=${encodeURIComponent(facility.id)}#parked` }));
+    return [box, maps];
+  }
+
+  maps(place, arriveAt) {
+    const box = element("div", "", { id: "maps", class: "maps", role: "group", "aria-label": texts.go_with });
+    box.hidden = true;
+    const names = ["amap", "baidu", "tencent", ...(/iPhone|iPad|Macintosh/.test(navigator.userAgent) ? ["apple"] : [])];
+    for (const name of names) {
+      const link = element("a", texts[name], { class: "button", href: place.facility.open_in[name], rel: "noopener noreferrer", target: "_blank" });
+      link.addEventListener("click", () => chosen(place.facility.id, arriveAt));
+      box.append(link);
+    }
+    return box;
+  }
+
+  price(place, { arriveAt, stay, vehicle }) {
+    const words = element("p");
+    words.append(element("b", priceText(place.price)), ` ${fill(texts.for_stay, stayText(stay))}`);
+    const more = element("details");
+    more.append(element("summary", texts.price_lines));
+    more.addEventListener("toggle", async () => {
+      if (!more.open || more.children.length > 1) return;
+      more.append(await lines({ facility: place.facility.code, entered_at: arriveAt, minutes: stay, vehicle }));
+    });
+    return [element("h3", words.textContent), ...(place.price === null ? [] : [more])];
+  }
+
+  rest(place) {
+    const { facility } = place;
+    const parts = [element("h3", texts.hours_open), element("p", facility.opening_hours || texts.hours_unknown)];
+    const counts = [
+      facility.height_limit_cm && fill(texts.height_limit, facility.height_limit_cm / 100),
+      facility.accessible_spaces && fill(texts.accessible_n, facility.accessible_spaces),
+      facility.charging_spaces && fill(texts.charging_n, facility.charging_spaces),
+      facility.large_spaces && fill(texts.large_n, facility.large_spaces),
+      facility.shared_spaces && fill(texts.shared_n, facility.shared_spaces),
+    ].filter(Boolean);
+    if (counts.length) parts.push(element("p", counts.join(" · "), { class: "quiet" }));
+    const score = element("p");
+    score.append(`${scoreText(place.score)} `, element("a", texts.score_lines, { href: `/quality/${encodeURIComponent(facility.code)}` }));
+    parts.push(score);
+    if (place.why.length) {
+      const list = element("ul");
+      list.append(...place.why.map((reason) => element("li", reason[language])));
+      parts.push(element("h3", texts.why), list);
+    }
+    return parts;
+  }
+}
+
+// The next driver is told of a smaller chance. Nobody is named, and going there waits for nothing.
+function chosen(facility, arriveAt) {
+  fetch("/v1/guidance/choices", {
+    method: "POST", credentials: "omit", keepalive: true, headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ facility, arrive_at: arriveAt }),
+  }).catch(() => {});
+}
+
+async function lines(stay) {
+  try {
+    const quote = await api.ask("POST", "/v1/tariffs/quote", stay);
+    const table = element("table", "", { class: "lines" });
+    for (const line of quote.lines) {
+      const row = element("tr");
+      row.append(element("td", line.reason[language]), element("td", yuan(line.amount)));
+      table.append(row);
+    }
+    return table;
+  } catch {
+    return element("p", texts.price_away);
+  }
+}
