@@ -41,6 +41,7 @@ from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.driver.sign_in import route_handlers as sign_in_pages
+from parking_cloud.enforcement.routes import route_handlers as enforcement_routes
 from parking_cloud.gates.allow_list_routes import route_handlers as allow_list_routes
 from parking_cloud.gates.allow_list_waiting import ListWatch
 from parking_cloud.gates.routes import route_handlers as gate_routes
@@ -243,6 +244,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             RegistryController,
             *occupancy_routes,
             *gate_routes,
+            *enforcement_routes,
             *allow_list_routes,
             *operations_routes,
             *guidance_routes,
