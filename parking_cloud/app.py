@@ -35,6 +35,7 @@ from parking_cloud.console.settlement import route_handlers as settlement_page_r
 from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.console.vehicles import route_handlers as vehicle_desk_routes
+from parking_cloud.driver.booking import route_handlers as booking_pages
 from parking_cloud.driver.installing import route_handlers as app_file_routes
 from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
@@ -267,6 +268,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *invoice_routes,
             *driver_routes,
             *app_file_routes,
+            *booking_pages,
             *pay_pages,
             *sign_in_pages,
             *my_pages,

@@ -17,6 +17,9 @@ SETTINGS = Settings(
 PUBLIC = {
     "/",
     "/app.webmanifest",
+    "/book",
+    "/bookings",
+    "/bookings/{booking_id:uuid}",
     "/console",
     "/console/login",
     "/docs",
@@ -39,6 +42,7 @@ PUBLIC = {
     "/v1/facilities/{facility:str}",
     "/v1/facilities/{facility:str}/ratings",
     "/v1/facilities/{facility:str}/score",
+    "/v1/facilities/{facility:str}/open-in",
     "/v1/facilities/{facility:str}/spaces",
     "/v1/facilities/{facility:str}/tariff",
     "/v1/geo/convert",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Request, Response, get
@@ -12,10 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
 from parking_cloud.driver.find_texts import FIND_TEXTS
+from parking_cloud.guidance.links import OpenIn, open_at
 from parking_cloud.guidance.outlines import outlines, roads
 from parking_cloud.guidance.searching import FoundPlaces, search
-from parking_cloud.kernel.problems import pick_language
+from parking_cloud.kernel.clock import Clock
+from parking_cloud.kernel.coordinates import Position
+from parking_cloud.kernel.problems import NotFound, pick_language
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.occupancy import service as occupancy
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.compression import compressed
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
@@ -46,6 +51,16 @@ async def finding_page(request: Request[Any, Any, Any], settings: Settings, lang
     )
 
 
+@get("/v1/facilities/{facility:str}/open-in", guards=[public], tags=["guidance"])
+async def facility_open_in(reading: AsyncSession, settings: Settings, clock: Clock, facility: str) -> OpenIn:
+    """Links that open map applications at a facility, each in its own coordinate system."""
+    stale_after = timedelta(seconds=settings.stale_after_s)
+    found = await occupancy.get_facility(reading, facility, now=clock.now(), stale_after=stale_after)
+    if found.position is None:
+        raise NotFound()
+    return open_at(found.name, Position(found.position.lat, found.position.lon))
+
+
 @get("/v1/geo/search", guards=[public], tags=["guidance"])
 async def geo_search(
     reading: AsyncSession,
@@ -73,4 +88,10 @@ def _geojson(body: bytes) -> Response[bytes]:
     return Response(body, media_type="application/geo+json", headers=headers)
 
 
-route_handlers: list[ControllerRouterHandler] = [finding_page, geo_search, geo_outlines, geo_roads]
+route_handlers: list[ControllerRouterHandler] = [
+    finding_page,
+    facility_open_in,
+    geo_search,
+    geo_outlines,
+    geo_roads,
+]

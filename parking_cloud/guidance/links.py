@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from parking_cloud.kernel.coordinates import Crs, Position, from_wgs84
+
 _FROM = "parking-cloud"
 
 
@@ -35,3 +37,9 @@ def open_in(name: str, gcj02: tuple[float, float], bd09: tuple[float, float]) ->
         f"&tocoord={lat:.6f},{lon:.6f}&policy=0&referer={_FROM}",
         apple=f"https://maps.apple.com/?daddr={lat:.6f},{lon:.6f}&dirflg=d",
     )
+
+
+def open_at(name: str, at: Position) -> OpenIn:
+    """Links to a place by its position in WGS-84."""
+    gcj02, bd09 = from_wgs84(at, Crs.GCJ02), from_wgs84(at, Crs.BD09)
+    return open_in(name, (gcj02.lat, gcj02.lon), (bd09.lat, bd09.lon))

@@ -16,6 +16,7 @@ from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
 from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
 from parking_cloud.console.vehicle_texts import DESK_TEXTS
+from parking_cloud.driver.book_texts import BOOK_TEXTS
 from parking_cloud.driver.find_texts import FIND_TEXTS
 from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
@@ -41,6 +42,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
     [
         STAY_TEXTS,
         FIND_TEXTS,
+        BOOK_TEXTS,
         PAY_TEXTS,
         ME_TEXTS,
         SIGN_IN_TEXTS,
@@ -66,6 +68,7 @@ def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) ->
 
 DRIVER_PAGES = {
     "find": (("driver.", "find", "map", "words"), FIND_TEXTS),
+    "book": (("book",), BOOK_TEXTS),
     "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
     "sign in": (("sign_in",), SIGN_IN_TEXTS),

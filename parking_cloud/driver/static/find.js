@@ -254,6 +254,12 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("online", refresh);
 addEventListener("offline", withoutNetwork);
 
+// Other pages lead here with a place; it does not stay in the address.
+const given = new URLSearchParams(location.search);
+if (given.has("lat") && given.has("lon")) {
+  state.where = { kind: "facility", name: given.get("name") ?? "", lat: Number(given.get("lat")), lon: Number(given.get("lon")) };
+  history.replaceState(null, "", "/");
+}
 if (state.where.kind !== "centre") where.show(whereName());
 refresh();
 listen({ onFacility: hear, onReset: refresh, onState: tellConnection });

@@ -94,7 +94,18 @@ async function lookUp() {
 function showAmount() {
   show("amount");
   at("amount").textContent = yuan(kept.amount);
+  tellHold();
   at("for-plate").textContent = field.value ? texts.for_plate.replace("{plate}", written(field.value)) : "";
+}
+
+// What a booking holds while it is being paid, it does not hold for ever.
+function tellHold() {
+  const left = kept.back?.until ? Date.parse(kept.back.until) - Date.now() : 0;
+  at("hold").hidden = !kept.back || kept.done;
+  const seconds = Math.max(0, Math.ceil(left / 1000));
+  const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  at("hold").textContent = left > 0 ? texts.held_for.replace("{time}", time) : texts.held_over;
+  if (left > 0 && !at("amount-step").hidden) setTimeout(tellHold, 1000);
 }
 
 async function startPaying(method) {
@@ -220,6 +231,9 @@ async function showPaid() {
   keep({ offer: undefined, action: undefined, done: true });
   at("receipt").hidden = true;
   at("receipt-soon").hidden = false;
+  at("back").hidden = !kept.back;
+  if (kept.back) at("back").href = kept.back.href;
+  at("paid-hint").textContent = kept.back ? texts.paid_booking : texts.paid_hint;
   show("paid");
   const mine = watch += 1;
   for (let n = 0; n < RECEIPT_LOOKS && mine === watch; n += 1) {
