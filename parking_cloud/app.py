@@ -77,6 +77,7 @@ from parking_cloud.payments.providers import make_providers
 from parking_cloud.payments.routes import route_handlers as payment_routes
 from parking_cloud.payments.staff_routes import route_handlers as money_routes
 from parking_cloud.payments.webhook_routes import route_handlers as pay_webhook_routes
+from parking_cloud.ratings.ranking_routes import route_handlers as ranking_routes
 from parking_cloud.ratings.routes import route_handlers as rating_routes
 from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
@@ -265,6 +266,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *settlement_routes,
             *sharing_routes,
             *rating_routes,
+            *ranking_routes,
             *invoice_routes,
             *driver_routes,
             *app_file_routes,

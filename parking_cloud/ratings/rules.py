@@ -6,7 +6,7 @@ them: 100.0. What is not known is left out, and its weight goes to the others: i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import sqrt
 from typing import Annotated, NamedTuple
@@ -234,6 +234,12 @@ def joined(parts: Sequence[tuple[int, int]]) -> tuple[int, list[int]]:
     exact = [Fraction(score * count, stays) for score, count in parts]
     total = nearest(sum(exact, Fraction(0)))
     return total, shared_out(total, exact)
+
+
+def nearest_of(parts: Iterable[tuple[int, int]]) -> int:
+    """The mean of (value, count), weighted by the counts, to the nearest whole number."""
+    of = list(parts)
+    return nearest(Fraction(sum(value * count for value, count in of), sum(count for _, count in of)))
 
 
 def ranks(scores: Mapping[str, int]) -> dict[str, int]:

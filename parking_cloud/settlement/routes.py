@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.guards import allow
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.kernel import sheets
 from parking_cloud.kernel.clock import Clock, city_time
 from parking_cloud.registry.service import facilities_of, facility_names
 from parking_cloud.settlement import exports, service, statements
@@ -34,7 +35,6 @@ _ACT = allow(Role.CITY_ADMINISTRATOR)
 
 WhoRequest = Request[Identity, Any, Any]
 Limit = Annotated[int, Parameter(ge=1, le=500)]
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class SettlementController(Controller):
@@ -132,15 +132,15 @@ class SettlementController(Controller):
         """As a file: CSV has the lines (or, with `items`, every item), XLSX both."""
         found = await service.statement(session, request.user, statement_id)
         names = await facility_names(session, await facilities_of(session, found.operator_id))
-        lines = exports.listed(exports.line_rows(found))
+        lines = sheets.listed(exports.line_rows(found))
         every = exports.item_rows(state.sessions, statement_id, names)
         if form == "xlsx":
-            sheets = [("结算单", exports.LINE_HEADERS, lines), ("明细", exports.ITEM_HEADERS, every)]
-            content, media = exports.as_xlsx(sheets), _XLSX
+            pages = [("结算单", exports.LINE_HEADERS, lines), ("明细", exports.ITEM_HEADERS, every)]
+            content, media = sheets.as_xlsx(pages), sheets.XLSX
         elif items:
-            content, media = exports.as_csv(exports.ITEM_HEADERS, every), "text/csv; charset=utf-8"
+            content, media = sheets.as_csv(exports.ITEM_HEADERS, every), sheets.CSV
         else:
-            content, media = exports.as_csv(exports.LINE_HEADERS, lines), "text/csv; charset=utf-8"
+            content, media = sheets.as_csv(exports.LINE_HEADERS, lines), sheets.CSV
         name = f"{found.number}{'-items' if items and form == 'csv' else ''}.{form}"
         return Stream(
             content,

@@ -25,12 +25,12 @@ from parking_cloud.app import create_app
 from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.problems import InvalidInput
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.kernel.sheets import safe
 from parking_cloud.ledger import service as ledger
 from parking_cloud.ledger.schemas import Account, AccountKind
 from parking_cloud.payments.chargebacks import dispute_seen
 from parking_cloud.payments.provider import Method
 from parking_cloud.settlement import statements
-from parking_cloud.settlement.exports import safe
 from parking_cloud.settlement.models import SettlementStatement
 from parking_cloud.settlement.reconciling import Reconciler
 from parking_cloud.settlement.rules import Item, commission, statement_lines, totals
