@@ -1,4 +1,4 @@
-"""Operators are ranked by their facilities' scores and stays: once a quarter, for good, and not on too little."""
+"""Operators are ranked by facilities' scores and stays: once a quarter, for good, not on too little."""
 
 from __future__ import annotations
 
