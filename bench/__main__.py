@@ -6,13 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import freshness, guidance, ingest, outlook, payments, tariffs
+from bench import freshness, guidance, herding, ingest, outlook, payments, tariffs
 from parking_cloud.devstack import Stack
 from parking_cloud.launcher import Platform
 
 CLAIMS = {
     "freshness": freshness.run,
     "guidance": guidance.run,
+    "herding": herding.run,
     "ingest": ingest.run,
     "outlook": outlook.run,
     "tariffs": tariffs.run,
