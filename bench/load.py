@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,22 +36,36 @@ async def get_many(url: str, *, requests: int, connections: int) -> Measured:
     """GET one address over keep-alive connections. Raises RuntimeError for an answer that is not 200."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
-    durations: list[float] = []
+    return await get_each(url, [target] * requests, connections=connections)
 
-    async def client(share: int) -> None:
+
+async def get_each(
+    url: str, targets: Sequence[str], *, connections: int, rate: float | None = None
+) -> Measured:
+    """GET each target of one server, as fast as it answers, or so many a second.
+
+    At a rate, an answer's time begins when its request was due, not when there was a connection for it.
+    Raises RuntimeError for an answer that is not 200.
+    """
+    parts = urlsplit(url)
+    durations: list[float] = []
+    waiting = iter(enumerate(targets))
+    begun = time.perf_counter()
+
+    async def client() -> None:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        for _ in range(share):
-            begun = time.perf_counter()
-            writer.write(request)
+        for number, target in waiting:
+            due = time.perf_counter() if rate is None else begun + number / rate
+            if (early := due - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            writer.write(f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             if b" 200 " not in head.split(b"\r\n", 1)[0]:
                 raise RuntimeError(head.decode())
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
-            durations.append(time.perf_counter() - begun)
+            durations.append(time.perf_counter() - due)
         writer.close()
 
-    begun = time.perf_counter()
-    await asyncio.gather(*(client(requests // connections) for _ in range(connections)))
+    await asyncio.gather(*(client() for _ in range(connections)))
     return summary(durations, time.perf_counter() - begun)

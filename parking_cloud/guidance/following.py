@@ -1,8 +1,8 @@
 """Keeping the index live: it follows the events stream, and the database once a minute.
 
 Numbers are read from the database after a place in the stream was noted, and from there the stream is
-followed: nothing lies between. Where the stream has been cut off before that place (or Redis was emptied), the
-numbers are read again. While it cannot be read, answers say until when everything was heard.
+followed: nothing lies between. Where the stream has been cut off before that place (or Redis was emptied),
+the numbers are read again. While it cannot be read, answers say until when everything was heard.
 """
 
 from __future__ import annotations

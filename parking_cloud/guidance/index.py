@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from parking_cloud.guidance.geodesy import Floats, in_space, over_ground
 from parking_cloud.guidance.links import open_in
+from parking_cloud.guidance.prices import NO_TARIFF
 from parking_cloud.guidance.schemas import FacilityFacts
 from parking_cloud.kernel.coordinates import Crs, Position, from_wgs84
 from parking_cloud.registry.guide import BUCKETS, GuideRow, bucket_of
@@ -48,7 +49,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "large": (np.int32, 0),
     "height_cm": (np.int32, NO_LIMIT_CM),
     "score": (np.float64, np.nan),
-    "tariff": (np.int32, -1),
+    "tariff": (np.int32, NO_TARIFF),
 }
 
 

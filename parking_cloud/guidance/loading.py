@@ -39,10 +39,8 @@ class Known:
         self.outlooks = Outlooks(0)
         self.sent = sent
         self.prices = Prices()
-        self.tariffs: list[UUID] = []
         self.several: dict[int, list[Assigned]] = {}
-        """Rows whose tariff begins or ends in the time ahead; all others have one, by number in `tariffs`."""
-        self._numbers: dict[UUID, int] = {}
+        """Rows whose tariff begins or ends in the time ahead; all others have one for good, or none."""
         self.loaded = asyncio.Event()
         self.told: set[int] = set()
         """Rows of which the stream told something since a page of numbers was asked for."""
@@ -55,13 +53,6 @@ class Known:
         """Until when all that was reported is known; and whether that is now, as far as can be told."""
         at = max(moment for moment in (self.heard_at, self.read_at) if moment is not None)
         return at, now - at <= _CURRENT
-
-    def number_of(self, tariff: UUID) -> int:
-        """A tariff's number in `tariffs`."""
-        number = self._numbers.setdefault(tariff, len(self.tariffs))
-        if number == len(self.tariffs):
-            self.tariffs.append(tariff)
-        return number
 
 
 class Loader:
@@ -151,7 +142,7 @@ class Loader:
         known.several.pop(at, None)
         known.index.tariff[at] = -1
         if len(here) == 1 and here[0].valid_until is None and here[0].valid_from <= now:
-            known.index.tariff[at] = known.number_of(here[0].tariff_id)
+            known.index.tariff[at] = known.prices.number_of(here[0].tariff_id)
         elif here:
             known.several[at] = here
 

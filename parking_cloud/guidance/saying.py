@@ -96,7 +96,7 @@ def _places(known: Known, question: Question, weighed: Weighed) -> list[_Place]:
     stale = numbers.stale.take(order).tolist()
     chance = np.round(outlook.chance.take(order), 3).tolist()
     walk_m = weighed.walk_m.take(order).round().astype(int).tolist()
-    prices = [weighed.prices[n] for n in order]
+    prices = [None if price != price else int(price) for price in weighed.prices.take(order).tolist()]
     reasons = _reasons(question, weighed, free, stale, chance, walk_m, prices)
     none = [None] * len(order)
     columns = zip(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from parking_cloud.guidance.geodesy import Floats
 from parking_cloud.guidance.hours import is_open
 from parking_cloud.guidance.index import Rows
 from parking_cloud.guidance.loading import Known
+from parking_cloud.guidance.prices import NO_TARIFF
 from parking_cloud.guidance.schemas import Access
 from parking_cloud.guidance.travel import Drive, Travel
 
@@ -46,7 +47,8 @@ class Weighed(NamedTuple):
     walk_m: Floats
     walk_s: Floats
     drive: Drive | None
-    prices: list[int | None]
+    prices: Floats
+    """Fen; NaN: not known."""
     access: dict[int, Access]
     """By candidate; those that are not here are open."""
     closes_first: set[int]
@@ -64,15 +66,14 @@ def weigh(
     rows = found.rows
     numbers = _numbers(known, question, rows, stale_s)
     walk_m, walk_s = travel.pace.walk(found.metres)
-    prices = _prices(known, question, rows.tolist())
+    prices = _prices(known, question, rows)
     access, closes_first = _access(known, question, rows)
-    priced = np.array([np.nan if price is None else price for price in prices], np.float64)
     usable = np.ones(len(rows), np.bool_)
     usable[[n for n, kind in access.items() if kind is not Access.BOOKING]] = False
     places = rules.Candidates(
         walk_min=walk_s / 60.0,
         drive_min=np.zeros(len(rows)) if drive is None else drive.seconds / 60.0,
-        price=priced,
+        price=prices,
         chance=numbers.outlook.chance,
         score=known.index.score.take(rows),
         free_now=numbers.fresh,
@@ -83,7 +84,7 @@ def weigh(
     tier = rules.tiers(places, question.ahead_s / 60.0)
     order = rules.ranked(places, cost, tier)
     if question.asked.max_price is not None:
-        order = order[priced.take(order) <= question.asked.max_price]
+        order = order[prices.take(order) <= question.asked.max_price]
     return Weighed(
         rows,
         found.metres,
@@ -108,7 +109,7 @@ def _numbers(known: Known, question: Question, rows: Rows, stale_s: float) -> Nu
     fresh = np.where(fresh_enough, free, np.nan)
     age = np.where(fresh_enough, age, 0.0)
     age += (index.quality.take(rows) == OUT_OF_RANGE) * rules.DOUBT_S
-    sent = known.sent.before(rows, seen, question.arrive_at.timestamp())
+    sent = known.sent.before(rows, np.where(fresh_enough, now_s - age, 0.0), question.arrive_at.timestamp())
     outlook = known.outlooks.at(
         rows,
         index.capacity.take(rows),
@@ -121,29 +122,22 @@ def _numbers(known: Known, question: Question, rows: Rows, stale_s: float) -> Nu
     return Numbers(free, fresh, seen, ~fresh_enough, sent, outlook)
 
 
-def _prices(known: Known, question: Question, rows: list[int]) -> list[int | None]:
-    """A handful of tariffs hold at all candidates: each is asked once."""
+def _prices(known: Known, question: Question, rows: Rows) -> Floats:
     asked, at = question.asked, question.arrive_at
-    amounts: dict[int, int | None] = {}
-    prices: list[int | None] = []
-    for row, number in zip(rows, known.index.tariff.take(rows).tolist(), strict=True):
-        if number < 0:
-            prices.append(_changing(known, row, question))
-            continue
-        if number not in amounts:
-            tariff = known.tariffs[number]
-            amounts[number] = known.prices.amount(tariff, asked.vehicle, at, asked.stay_minutes)
-        prices.append(amounts[number])
-    return prices
+    tariffs = known.index.tariff.take(rows)
+    if known.several:
+        for place, row in enumerate(rows.tolist()):
+            if row in known.several:
+                tariffs[place] = _in_force(known, row, at)
+    return known.prices.amounts(tariffs, asked.vehicle, at, asked.stay_minutes)
 
 
-def _changing(known: Known, row: int, question: Question) -> int | None:
-    """The price at a place whose tariff begins or ends some time; None where none holds on arrival."""
-    at, asked = question.arrive_at, question.asked
-    for held in known.several.get(row, ()):
+def _in_force(known: Known, row: int, at: datetime) -> int:
+    """The number of the tariff at a place where it changes some time."""
+    for held in known.several[row]:
         if held.valid_from <= at and (held.valid_until is None or at < held.valid_until):
-            return known.prices.amount(held.tariff_id, asked.vehicle, at, asked.stay_minutes)
-    return None
+            return known.prices.number_of(held.tariff_id)
+    return NO_TARIFF
 
 
 def _access(known: Known, question: Question, rows: Rows) -> tuple[dict[int, Access], set[int]]:

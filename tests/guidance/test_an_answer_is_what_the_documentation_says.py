@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
+import numpy as np
 import pytest
 from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
@@ -54,7 +56,7 @@ async def test_what_is_known_is_told_and_what_is_not_is_not_guessed(client: Clie
     assert garage.low <= garage.free_on_arrival <= garage.high
     assert (street.facility.code, street.free, street.stale) == ("street", None, True)
     assert street.chance < garage.chance
-    assert [w.code for w in street.why][0] == "not_known"
+    assert street.why[0].code == "not_known"
     assert answer.arrive_at == NOON + timedelta(minutes=10)
     assert garage.price is None
     assert garage.drive_s is None
@@ -116,3 +118,16 @@ async def test_the_documentation_knows_every_parameter(client: Client) -> None:
     operation = paths[PLACES]["get"]
     assert {p["name"] for p in operation["parameters"]} >= {"lat", "lon", "arrive_at", "prefer", "max_price"}
     assert "PlacesOut" in str(operation["responses"]["200"])
+
+
+async def test_a_place_of_which_nothing_is_known_can_have_drivers_on_their_way(client: Client) -> None:
+    choice = {"facility": "street", "arrive_at": (NOON + timedelta(minutes=5)).isoformat()}
+    for _ in range(3):
+        assert (await client.post("/v1/guidance/choices", json=choice)).json() == {"counted": True}
+    sent = client.app.state.sent.sent
+    for _ in range(500):
+        if sent.before(np.array([0, 1]), np.zeros(2), (NOON + timedelta(hours=1)).timestamp()).any():
+            break
+        await asyncio.sleep(0.01)
+    street = (await asked(client, kinds="on_street")).items[0]
+    assert {w.code: w.value for w in street.why}["sent"] == 2
