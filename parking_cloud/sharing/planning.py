@@ -6,6 +6,7 @@ What is booked stays booked, whatever a plan says later: only an emergency closi
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -81,7 +82,7 @@ async def save_plan(
     )
     await session.flush()
     detail = {"version": row.version, "state": row.state}
-    await _audit(session, who, "sharing.plan_saved", facility_id, "", detail)
+    await note(session, who, "sharing.plan_saved", facility_id, "", detail)
     return row.version
 
 
@@ -118,7 +119,7 @@ async def add_exception(
     session.add(row)
     await session.flush()
     detail = {"day": stated.day.isoformat(), "open": stated.open}
-    await _audit(session, who, "sharing.exception_added", facility_id, stated.reason, detail)
+    await note(session, who, "sharing.exception_added", facility_id, stated.reason, detail)
     return row.id
 
 
@@ -143,7 +144,7 @@ async def drop_exception(
             raise problems.BookingsConcerned(count=len(booked))
     await session.delete(row)
     await session.flush()
-    await _audit(session, who, "sharing.exception_dropped", facility_id, "", {"day": row.day.isoformat()})
+    await note(session, who, "sharing.exception_dropped", facility_id, "", {"day": row.day.isoformat()})
 
 
 def plan_of(stated: PlanIn) -> Plan:
@@ -184,14 +185,15 @@ def _wrong(field: str, message: str) -> InvalidInput:
     return InvalidInput(errors=[{"field": field, "message": message}])
 
 
-async def _audit(
+async def note(
     session: AsyncSession,
     who: Identity,
     action: str,
     facility_id: UUID,
     reason: str,
-    detail: dict[str, object],
+    detail: dict[str, Any],
 ) -> None:
+    """What was done about a facility's sharing, on record."""
     await audit.record(
         session,
         actor_id=who.user_id,

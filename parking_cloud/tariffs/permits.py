@@ -119,6 +119,38 @@ def joined(permits: Sequence[Permit]) -> list[Permit]:
     return merged
 
 
+def together(permits: Sequence[Permit]) -> list[list[Permit]]:
+    """Joined permits that may count side by side, since they hold one after another: those of one kind, and
+    a vehicle's bookings with each other permit that it has."""
+    of_kind: dict[PermitKind, list[Permit]] = {}
+    for permit in permits:
+        of_kind.setdefault(permit.kind, []).append(permit)
+    booked = of_kind.get(PermitKind.BOOKING, [])
+    others = [kind for kind in of_kind if kind is not PermitKind.BOOKING] if booked else []
+    sets = [several for several in of_kind.values() if len(several) > 1]
+    return sets + [booked + _around(of_kind[kind], booked) for kind in others]
+
+
+def _around(permits: Sequence[Permit], booked: Sequence[Permit]) -> list[Permit]:
+    """What of these permits' times no booking covers. Bookings end."""
+    left = list(permits)
+    for booking in booked:
+        left = [part for permit in left for part in _without(permit, booking)]
+    return left
+
+
+def _without(permit: Permit, hole: Permit) -> list[Permit]:
+    if hole.valid_until is None:
+        raise ValueError("a booking that never ends")
+    parts: list[Permit] = []
+    if permit.valid_from < hole.valid_from:
+        until = hole.valid_from if permit.valid_until is None else min(permit.valid_until, hole.valid_from)
+        parts.append(permit._replace(valid_until=until))
+    if permit.valid_until is None or permit.valid_until > hole.valid_until:
+        parts.append(permit._replace(valid_from=max(permit.valid_from, hole.valid_until)))
+    return parts
+
+
 def _ends_before(permit: Permit, moment: datetime) -> bool:
     return permit.valid_until is not None and permit.valid_until < moment
 

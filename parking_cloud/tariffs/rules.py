@@ -5,6 +5,7 @@ A stay is counted in whole minutes from its entry; a minute that has only begun 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -58,12 +59,12 @@ def price(
     entered_at: datetime,
     left_at: datetime,
     charging_minutes: int = 0,
-    permit: Permit | None = None,
+    permits: Sequence[Permit] = (),
 ) -> Quote:
     """The price of a stay with its lines.
 
-    With a permit it is never dearer than without one. Raises UnknownHolidayYear; ValueError where it ends
-    before it begins, or a time has no zone.
+    With permits, of which no two hold at one time, it is never dearer than without them. Raises
+    UnknownHolidayYear; ValueError where it ends before it begins, or a time has no zone.
     """
     start = minute_of(entered_at)
     seconds = int(left_at.timestamp() // 1) - int(entered_at.timestamp() // 1)
@@ -72,30 +73,37 @@ def price(
     minutes = seconds // 60
     charging = min(charging_minutes, minutes)
     usual = quote(plan.variant(vehicle, None), start, minutes, charging)
-    if permit is None or usual.amount == 0:
+    if not permits or usual.amount == 0:
         return usual
-    parted = _in_parts(plan, vehicle, start, start + minutes, charging, permit)
+    parted = _in_parts(plan, vehicle, start, start + minutes, charging, permits)
     return parted if parted.amount < usual.amount else usual
 
 
 def _in_parts(
-    plan: Plan, vehicle: VehicleClass, start: int, end: int, charging: int, permit: Permit
+    plan: Plan, vehicle: VehicleClass, start: int, end: int, charging: int, permits: Sequence[Permit]
 ) -> Quote:
-    """What lies within the permit's time is priced by it, the rest as if it had come or gone then."""
-    begins = min(max(minute_of(permit.valid_from), start), end)
-    ends = end if permit.valid_until is None else min(max(minute_of(permit.valid_until), begins), end)
+    """What lies within a permit's time is priced by it, the rest as if it had come or gone then."""
     amount = 0
     lines: list[Line] = []
-    for low, high, kind in ((start, begins, None), (begins, ends, permit.kind), (ends, end, None)):
-        if low < high:
-            part = quote(
-                plan.variant(vehicle, kind), low, high - low, _charging_in(start, low, high, charging)
-            )
-            if kind is not None and (begins, ends) != (start, end):
-                lines.append(_permit_line(low, high))
-            amount += part.amount
-            lines += part.lines
+    for low, high, kind in _parts(start, end, permits):
+        part = quote(plan.variant(vehicle, kind), low, high - low, _charging_in(start, low, high, charging))
+        if kind is not None and (low, high) != (start, end):
+            lines.append(_permit_line(low, high))
+        amount += part.amount
+        lines += part.lines
     return Quote(amount, lines)
+
+
+def _parts(start: int, end: int, permits: Sequence[Permit]) -> list[tuple[int, int, PermitKind | None]]:
+    """A stay's minutes, one part after another, each with the permit that holds in it."""
+    parts: list[tuple[int, int, PermitKind | None]] = []
+    at = start
+    for permit in sorted(permits, key=lambda each: each.valid_from):
+        begins = min(max(minute_of(permit.valid_from), at), end)
+        ends = end if permit.valid_until is None else min(max(minute_of(permit.valid_until), begins), end)
+        parts += [(at, begins, None), (begins, ends, permit.kind)]
+        at = ends
+    return [part for part in (*parts, (at, end, None)) if part[0] < part[1]]
 
 
 def _charging_in(start: int, low: int, high: int, charging: int) -> int:

@@ -18,7 +18,7 @@ from parking_cloud.registry.service import FacilityLabel, facility_label, facili
 from parking_cloud.tariffs import rules
 from parking_cloud.tariffs.description import describe
 from parking_cloud.tariffs.models import TariffAssignment, TariffRow, TariffVersion
-from parking_cloud.tariffs.permits import joined
+from parking_cloud.tariffs.permits import joined, together
 from parking_cloud.tariffs.plan import Plan
 from parking_cloud.tariffs.problems import NoTariff, PlaceNotFound, TariffNotFound
 from parking_cloud.tariffs.schemas import (
@@ -78,7 +78,8 @@ async def price_stay(
     if row is None:
         raise NoTariff()
     plan = await plan_of(session, row.version)
-    permits = [None, *_permits(row.permits)]
+    held = _permits(row.permits)
+    choices: list[list[rules.Permit]] = [[], *([permit] for permit in held), *together(held)]
     quotes = [
         rules.price(
             plan,
@@ -86,17 +87,17 @@ async def price_stay(
             entered_at=entered_at,
             left_at=left_at,
             charging_minutes=charging_minutes,
-            permit=permit,
+            permits=permits,
         )
-        for permit in permits
+        for permits in choices
     ]
-    best, permit = min(zip(quotes, permits, strict=True), key=lambda pair: pair[0].amount)
+    best, used = min(zip(quotes, choices, strict=True), key=lambda pair: pair[0].amount)
     return Price(
         amount=Fen(best.amount),
         lines=best.lines,
         tariff_version_id=row.version,
         exit_grace=timedelta(minutes=plan.tariff.exit_grace_minutes),
-        permit=None if permit is None else permit.kind,
+        permit=used[0].kind if used else None,
     )
 
 

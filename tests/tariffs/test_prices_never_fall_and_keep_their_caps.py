@@ -42,7 +42,7 @@ def amount(
         entered_at=start,
         left_at=start + timedelta(minutes=minutes),
         charging_minutes=charging,
-        permit=permit,
+        permits=[permit] if permit else [],
     )
     assert quote.amount == sum(line.amount for line in quote.lines)
     assert all(line.reason["zh-CN"] and line.reason["en"] for line in quote.lines)

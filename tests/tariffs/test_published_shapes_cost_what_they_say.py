@@ -179,7 +179,7 @@ def test_residents_pay_half_and_nothing_at_night() -> None:
         permit = None if kind is None else Permit(kind, city("2026-01-01 00:00"), None)
         end = city("2026-11-26 08:30")
         stay = {"vehicle": VehicleClass.SMALL, "entered_at": start, "left_at": end}
-        return price(plan, **stay, permit=permit).amount / 100  # type: ignore[arg-type]
+        return price(plan, **stay, permits=[permit] if permit else []).amount / 100  # type: ignore[arg-type]
 
     # 17:00–18:00 by day; until midnight and from it by night, which is at most 8 and runs on until 8:00
     assert cost(None) == 4 + 6 + 8 + 2
