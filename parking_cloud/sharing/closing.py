@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.ids import new_id
-from parking_cloud.payments.charging import lock_charges
-from parking_cloud.sharing import problems, rules, telling
+from parking_cloud.kernel.money import Fen
+from parking_cloud.sharing import problems, telling
 from parking_cloud.sharing.booking import locked
-from parking_cloud.sharing.ending import give_back
-from parking_cloud.sharing.events import tell
+from parking_cloud.sharing.ending import charge_of, give_back
+from parking_cloud.sharing.losing import lose_times
 from parking_cloud.sharing.models import Booking, SharingClosing, SharingPlan
 from parking_cloud.sharing.paying import end, live_slots, span_of
 from parking_cloud.sharing.planning import facility_to_keep, note
@@ -117,31 +117,23 @@ async def _take_back(
 ) -> _Taken:
     """A month loses the times concerned, with their share of the price; another booking all, with all its
     money. Its driver is told."""
-    charge_id = await session.scalar(select(Booking.charge_id).where(Booking.id == booking_id))
-    charge = None if charge_id is None else (await lock_charges(session, ids=[charge_id]))[0]
+    charge = await charge_of(session, booking_id)
     booking = await locked(session, booking_id)
     slots = await live_slots(session, booking_id)
     lost = [slot for slot in slots if span_of(slot).start < span.end and span.start < span_of(slot).end]
-    of_month = booking.kind == BookingKind.MONTH and booking.state == BookingState.CONFIRMED
-    wholly = not of_month or len(lost) == len(slots)
     for slot in lost:
         if slot.permit_id is not None:  # revoked here, it is not revoked again below
             leave_by = max(span.start, now) + TIME_TO_LEAVE
             await revoke_permit(session, slot.permit_id, leave_by if span_of(slot).start <= now else now)
-    if wholly:
-        await end(session, booking, BookingState.CANCELLED, Why.CLOSED, now)
+    of_month = booking.kind == BookingKind.MONTH and booking.state == BookingState.CONFIRMED
+    wholly = not of_month or len(lost) == len(slots)
+    if not wholly:
+        back = await lose_times(session, booking_id, [span_of(slot).start for slot in lost], now)
     else:
-        for slot in lost:
-            slot.live, slot.lost = False, True
-        booking.changed_at = now
-        await session.flush()
-        await tell(session, booking, booking.state)
-    back = 0
-    if charge is not None:
-        times = [span_of(slot) for slot in slots], [span_of(slot) for slot in lost]
-        share = charge.amount if wholly else rules.share_of(charge.amount, *times)
-        back = min(share, max(charge.paid, 0))
-        await give_back(session, charge, share, now)
+        await end(session, booking, BookingState.CANCELLED, Why.CLOSED, now)
+        back = Fen(0 if charge is None else max(charge.paid, 0))
+        if charge is not None:
+            await give_back(session, charge, charge.amount, now)
     closed_for = Span(closing.starts_at, closing.ends_at)
     await telling.closed(
         session, booking, closing.id, closed_for, closing.reason, back, wholly=wholly, now=now

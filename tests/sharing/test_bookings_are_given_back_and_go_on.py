@@ -141,15 +141,6 @@ async def test_another_vehicle_comes_before_it_begins(session: AsyncSession) -> 
         await ending.change_vehicle(session, li.id, booked.id, li.vehicle_id, li.held, SEVEN)
 
 
-async def test_turned_away_it_all_comes_back(session: AsyncSession) -> None:
-    await hall(session)
-    booked = await confirmed(session, await owner(session))
-    assert await ending.turn_away(session, booked.id, SEVEN + 5 * MINUTE) == 800
-    assert await ending.turn_away(session, booked.id, SEVEN + 6 * MINUTE) == 0
-    assert await state_of(session, booked) == ("turned_away", "turned_away")
-    assert await charged(session, booked) == (ChargeState.VOID, 0, 0)
-
-
 async def test_who_books_too_much_twice_or_may_not_is_refused(session: AsyncSession) -> None:
     await hall(session, spaces=9)
     li = await owner(session)
