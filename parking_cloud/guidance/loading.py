@@ -149,12 +149,12 @@ class Loader:
     async def _profiles(self, session: AsyncSession, *, grown: bool) -> None:
         known = self._known
         index = known.index
+        kinds = index.kinds + [""] * (index.size - len(index))
         if grown:
-            kinds = index.kinds + [""] * (index.size - len(index))
             known.outlooks = await load_outlooks(session, index.row_of, kinds)
             known.sent.arrange(index.row_of, index.size)
         else:
-            await known.outlooks.refresh(session, index.row_of)
+            await known.outlooks.refresh(session, index.row_of, kinds)
 
 
 def _differing(before: Sums, now: Sums) -> list[int]:

@@ -19,7 +19,7 @@ from forecasting.arrival import Floats, Outlook, outlook
 from forecasting.profile import CELLS, SD_SCALE, SHARE_SCALE, SLOTS, UNKNOWN, Bytes
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.occupancy.day_kinds import day_of
-from parking_cloud.occupancy.profiles import kind_profiles, stored_profiles
+from parking_cloud.occupancy.profiles import kind_profiles, kind_profiles_made, stored_profiles
 
 Rows = NDArray[np.intp]
 
@@ -32,12 +32,7 @@ _UNSURE = 1.5
 async def load_outlooks(session: AsyncSession, rows: Mapping[UUID, int], kinds: Sequence[str]) -> Outlooks:
     """Profiles for an index: facility → row, and by row the kind of facility."""
     outlooks = Outlooks(len(kinds))
-    by_kind = await kind_profiles(session)
-    of_row = np.array(kinds)
-    for kind, profile in by_kind.items():
-        at = np.flatnonzero(of_row == kind)
-        outlooks.put(at, profile.means.reshape(CELLS, 1), profile.sds.reshape(CELLS, 1), own=False)
-    await outlooks.refresh(session, rows)
+    await outlooks.refresh(session, rows, kinds)
     return outlooks
 
 
@@ -56,6 +51,8 @@ class Outlooks:
         self.own = np.zeros(rows, np.bool_)
         """Rows that have a profile of their own."""
         self._made_at: datetime | None = None
+        self._kinds = np.full(rows, "", "U32")
+        self._kinds_made: dict[str, datetime] = {}
         self._today = date.min
         self._cells: Rows = np.zeros(0, np.intp)
         self._wider: Floats = np.zeros(0)
@@ -101,21 +98,30 @@ class Outlooks:
             sent_before=sent_before,
         )
 
-    async def refresh(self, session: AsyncSession, rows: Mapping[UUID, int]) -> None:
-        """Take in the profiles that were made since the last time."""
-        since = self._made_at
-        async for page in stored_profiles(session, since):
+    async def refresh(self, session: AsyncSession, rows: Mapping[UUID, int], kinds: Sequence[str]) -> None:
+        """Take in the profiles made since the last time, and what is usual for the kinds of others."""
+        await self._refresh_kinds(session, kinds)
+        async for page in stored_profiles(session, self._made_at):
             known = [one for one in page if one.facility_id in rows]
             if known:
                 at = np.array([rows[one.facility_id] for one in known], np.intp)
-                self.put(
-                    at,
-                    _side_by_side(one.means for one in known),
-                    _side_by_side(one.sds for one in known),
-                    own=True,
-                )
+                means, sds = (one.means for one in known), (one.sds for one in known)
+                self.put(at, _side_by_side(means), _side_by_side(sds), own=True)
             newest = max(one.made_at for one in page)
             self._made_at = max(self._made_at or newest, newest)
+
+    async def _refresh_kinds(self, session: AsyncSession, kinds: Sequence[str]) -> None:
+        """Rows without a profile of their own have their kind's: where it is new, or they are."""
+        made = await kind_profiles_made(session)
+        by_row = np.array(kinds)
+        changed = (by_row != self._kinds) & ~self.own
+        due = {kind for kind, at in made.items() if self._kinds_made.get(kind) != at}
+        if not due and not changed.any():
+            return
+        for kind, profile in (await kind_profiles(session)).items():
+            at = np.flatnonzero((by_row == kind) & ~self.own & (changed | (kind in due)))
+            self.put(at, profile.means.reshape(CELLS, 1), profile.sds.reshape(CELLS, 1), own=False)
+        self._kinds, self._kinds_made = by_row, made
 
     def _places(self, minutes: Floats | float) -> tuple[Floats | float, Rows | int]:
         """Where minutes after yesterday's midnight lie, in half hours' middles, and the half hour before."""

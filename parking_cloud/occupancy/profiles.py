@@ -46,6 +46,12 @@ async def kind_profiles(session: AsyncSession) -> dict[str, Profile]:
     return {row.kind: profile_of(row.means, row.sds) for row in rows}
 
 
+async def kind_profiles_made(session: AsyncSession) -> dict[str, datetime]:
+    """When each kind's was made."""
+    rows = await session.execute(text("select kind, made_at from kind_profile"))
+    return {row.kind: row.made_at for row in rows}
+
+
 def profile_of(means: bytes, sds: bytes) -> Profile:
     """A profile from its bytes."""
     return Profile(

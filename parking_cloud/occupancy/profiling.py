@@ -17,7 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from forecasting.profile import SLOTS, UNKNOWN, HalfHours, Profile, build, pooled
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.occupancy.day_kinds import day_of
-from parking_cloud.occupancy.profiles import keep_kind_profiles, keep_profiles, kind_profiles, profile_of
+from parking_cloud.occupancy.profiles import (
+    keep_kind_profiles,
+    keep_profiles,
+    kind_profiles,
+    kind_profiles_made,
+    profile_of,
+)
 from parking_cloud.occupancy.series import HALF_HOUR_S, HalfHourShares, half_hours
 
 LOOKED_AT = timedelta(days=56)
@@ -80,9 +86,7 @@ def _date(days: int) -> date:
 
 async def _refresh_kinds(session: AsyncSession, now: datetime) -> None:
     """Once a day, and for a kind that has none yet."""
-    made = {
-        row.kind: row.made_at for row in await session.execute(text("select kind, made_at from kind_profile"))
-    }
+    made = await kind_profiles_made(session)
     there = await session.scalars(
         text("select distinct f.kind from facility_now f join occupancy_profile p on p.facility_id = f.id")
     )

@@ -88,5 +88,25 @@ async def test_memory_holds_what_the_database_does(session: AsyncSession) -> Non
     assert answer.high[0] - answer.low[0] > 2 * (answer.high[1] - answer.low[1])
     later = await load_outlooks(session, {garage: 0}, ["public_offstreet"])
     await refresh_profiles(session, NOON + timedelta(days=1))
-    await later.refresh(session, {garage: 0})
+    await later.refresh(session, {garage: 0}, ["public_offstreet"])
     assert later.own.all()
+
+
+async def test_a_place_that_is_new_has_what_is_usual_for_its_kind(session: AsyncSession) -> None:
+    garage = facility_id_of(await load_small_city(session), "garage-counter")
+    rows = {garage: 0}
+    outlooks = await load_outlooks(session, rows, ["public_offstreet", "", "public_offstreet"])
+
+    def at_noon(row: int) -> float:
+        """Expected free of a hundred spaces, with nothing known of now."""
+        hundred, unknown = np.array([100.0]), np.array([np.nan])
+        said = outlooks.at(np.array([row]), hundred, unknown, np.zeros(1), now=NOON, ahead_min=0.0)
+        return float(said.free[0])
+
+    assert at_noon(2) == pytest.approx(40, abs=2)
+    await record(session, history(garage))
+    await refresh_profiles(session, NOON)
+    await outlooks.refresh(session, rows, ["public_offstreet", "public_offstreet", "public_offstreet"])
+    assert outlooks.own.tolist() == [True, False, False]
+    assert at_noon(0) == pytest.approx(at_noon(1), abs=1)
+    assert at_noon(1) == at_noon(2) < 20
