@@ -1,0 +1,124 @@
+"""An institution's car park that is open to bookings at all hours, with a gate that has not answered yet, and
+drivers whose vehicles are verified: for the browser tests of booking."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import httpx
+from playwright.sync_api import Page
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity
+from parking_cloud.kernel.calendar import DayKind
+from parking_cloud.kernel.db import make_engine, make_sessions, transaction
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.launcher import Platform
+from parking_cloud.registry.importing import import_batch
+from parking_cloud.registry.schemas import DeviceIn, FacilityIn, InstitutionIn, RegistryBatch, SpaceIn
+from parking_cloud.sharing.planning import save_plan
+from parking_cloud.sharing.schemas import PlanIn, WindowIn
+from tests.e2e.paying import TARIFF, ask
+from tests.tariffs.parts import with_tariff
+
+HALL = "e2e-hall"
+HALL_NAME = "市民中心共享停车场"
+HOUR_PRICE = 400
+"""Fen."""
+CHIEF = Identity(user_id=uuid4(), username="chief", role=Role.CITY_ADMINISTRATOR)
+
+
+def in_database(platform: Platform, deed: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    """Beside the browser's driver, which has an event loop in this thread."""
+
+    async def work() -> None:
+        settings = Settings(database_url=platform.running["database_url"], redis_url="", secret_key="")
+        engine = make_engine(settings)
+        async with transaction(make_sessions(engine)) as session:
+            await deed(session)
+        await engine.dispose()
+
+    with ThreadPoolExecutor() as beside:
+        beside.submit(asyncio.run, work()).result()
+
+
+def open_hall(platform: Platform) -> str:
+    """Open it; its id. Again changes nothing."""
+
+    async def open_it(session: AsyncSession) -> None:
+        if await session.scalar(text("select 1 from facility where code = :code"), {"code": HALL}):
+            return
+        await import_batch(session, _registry())
+        await with_tariff(session, HALL, TARIFF, code="e2e-hall")
+        facility = await session.scalar(text("select id from facility where code = :code"), {"code": HALL})
+        days = WindowIn(days=list(DayKind), start=0, until=1440)
+        plan = PlanIn(
+            work_start=540,
+            work_end=1050,
+            windows=[days],
+            price_hour=HOUR_PRICE,
+            price_evening=2000,
+            price_month=20_000,
+            note="从劳动路入口进，右转到底。",
+        )
+        assert facility is not None
+        await save_plan(session, CHIEF, facility, plan, datetime.now(UTC))
+
+    in_database(platform, open_it)
+    return str(ask(platform, "select id from facility where code = %s", HALL)[0][0])
+
+
+def _registry() -> RegistryBatch:
+    return RegistryBatch(
+        institutions=[InstitutionIn(code="e2e-inst", name="市民中心", kind="institution")],
+        facilities=[
+            FacilityIn(
+                code=HALL,
+                name=HALL_NAME,
+                name_en="Civic Centre, shared",
+                kind="institution",
+                counting="counter",
+                district="吴兴区",
+                address="湖州市吴兴区市民中心",
+                capacity=6,
+                lat=30.8690,
+                lon=120.0968,
+                operator_code="hz-shared",
+                institution_code="e2e-inst",
+            )
+        ],
+        spaces=[SpaceIn(facility_code=HALL, number=f"A{n:02d}", shared=True) for n in range(1, 7)],
+        devices=[
+            DeviceIn(
+                external_id=f"{HALL}-{name}",
+                vendor="generic",
+                model=model,
+                source=source,
+                facility_code=HALL,
+            )
+            for name, model, source in (("counter", "counter", "observations"), ("gate", "gate", "gates"))
+        ],
+    )
+
+
+def with_vehicle(platform: Platform, page: Page, plate: str) -> None:
+    """The signed-in driver's vehicle, verified at the desk."""
+    url = platform.running["api_url"]
+    own = {"Origin": url, "Sec-Fetch-Site": "same-origin"}
+    claim = page.request.post(f"{url}/v1/me/vehicles", data={"plate": plate}, headers=own)
+    assert claim.ok, claim.text()
+    login = next(x for x in platform.running["logins"] if x["role"] == "city_administrator")
+    with httpx.Client(base_url=url, trust_env=False) as desk:
+        said = desk.post("/v1/auth/login", json={k: login[k] for k in ("username", "password")}).json()
+        decided = desk.post(
+            f"/v1/vehicle-claims/{claim.json()['id']}/decision",
+            json={"verified": True, "reason": "行驶证相符", "plate": plate},
+            headers={"Authorization": f"Bearer {said['access_token']}"},
+        )
+    assert decided.status_code == 204, decided.text
