@@ -42,6 +42,7 @@ from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.driver.sign_in import route_handlers as sign_in_pages
+from parking_cloud.driver.signs import route_handlers as sign_pages
 from parking_cloud.enforcement.routes import route_handlers as enforcement_routes
 from parking_cloud.gates.allow_list_routes import route_handlers as allow_list_routes
 from parking_cloud.gates.allow_list_waiting import ListWatch
@@ -275,6 +276,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *sign_in_pages,
             *my_pages,
             *receipt_pages,
+            *sign_pages,
             *console_routes,
             *console_tariff_routes,
             *console_stay_routes,

@@ -171,6 +171,7 @@ class Platform:
             "redis_url": self.stack.redis_url,
             "api_keys": credentials["api_keys"],
             "logins": credentials["logins"],
+            "signs_key": credentials["signs_key"],
             "outside_url": self._outside_url,
             "carrier_key": self._environment["PARKING_CARRIER_KEY"],
         }
@@ -212,6 +213,7 @@ class Platform:
             "secret_key": secrets.token_urlsafe(48),
             "plate_key": secrets.token_hex(32),
             "carrier_key": secrets.token_urlsafe(24),
+            "signs_key": secrets.token_urlsafe(24),
             "provider": msgspec.to_builtins(make_keys()),
             "api_keys": {source: secrets.token_urlsafe(24) for source in SCOPES},
             "logins": [

@@ -36,6 +36,8 @@ PUBLIC = {
     "/sign-in/code",
     "/v1/auth/codes",
     "/v1/auth/codes/redeem",
+    "/signs",
+    "/signs/{code:str}",
     "/v1/auth/login",
     "/v1/charges/{charge_id:uuid}/objections",
     "/v1/facilities",

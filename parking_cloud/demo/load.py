@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.models import User
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user
+from parking_cloud.demo.boards import ensure_boards
 from parking_cloud.demo.city import GATED_OPERATOR, build_city
 from parking_cloud.demo.history import ensure_history
 from parking_cloud.demo.people import ensure_people
@@ -45,6 +46,8 @@ class Credentials(msgspec.Struct, frozen=True):
 
     api_keys: dict[str, str]
     logins: list[DemoLogin]
+    signs_key: str
+    """From which each guidance board's key is made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +72,7 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             drivers = await _keep_logins(session, credentials.logins)
             await ensure_history(session, datetime.now(UTC))
             await ensure_people(session, drivers, settings)
+            await ensure_boards(session, build_city(), credentials.signs_key, datetime.now(UTC))
             for source, key in credentials.api_keys.items():
                 await upsert_api_key(
                     session,

@@ -26,6 +26,8 @@ class Running(msgspec.Struct, frozen=True):
     api_keys: dict[str, str]
     """By source."""
     logins: list[Login] = []
+    signs_key: str = ""
+    """From which the demo's guidance boards make their keys."""
     provider_url: str = ""
     """The local payment provider; empty where the platform was given real keys."""
 

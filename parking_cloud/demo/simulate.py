@@ -17,6 +17,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from parking_cloud.demo.barriers import Barriers
+from parking_cloud.demo.boards import Boards
 from parking_cloud.demo.city import build_city
 from parking_cloud.demo.fleet import Fleet, Published, Spoilage, batches
 from parking_cloud.demo.running import NotRunning, Running, read_running
@@ -51,12 +52,15 @@ def run(args: argparse.Namespace) -> int:
     spoilage = Spoilage(args.duplicates, args.reorder, args.silence, args.garbage)
     simulation = Simulation(running, Fleet(build_city(), args.seed, spoilage), stop)
     barriers = Barriers(running, args.home, args.seed, args.rate_scale, stop)
-    barriers.start()
+    beside = [barriers, Boards(running, stop)]
+    for thread in beside:
+        thread.start()
     try:
         simulation.run(args.rate_scale)
     finally:
         stop.set()
-        barriers.join()
+        for thread in beside:
+            thread.join()
     return 0
 
 

@@ -19,7 +19,7 @@ async def test_a_network_servers_key_is_for_its_own_devices(
 ) -> None:
     monkeypatch.setattr(load, "build_city", small_city)
     keys = {source: f"a key of {source}" for source in load.SCOPES}
-    await load.load(settings, load.Credentials(keys, []))
+    await load.load(settings, load.Credentials(keys, [], "a seed"))
     async with sessions() as session:
         rows = (await session.scalars(select(ApiKey))).all()
     may = {row.source: row.any_device for row in rows}

@@ -22,6 +22,7 @@ from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
 from parking_cloud.driver.sign_in_texts import SIGN_IN_TEXTS
+from parking_cloud.driver.signs_texts import SIGNS_TEXTS
 from parking_cloud.web.kinds import KIND_NAMES
 from parking_cloud.web.shell_texts import SHELL_TEXTS
 
@@ -47,6 +48,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         ME_TEXTS,
         SIGN_IN_TEXTS,
         RECEIPT_TEXTS,
+        SIGNS_TEXTS,
         PLACE_TEXTS,
         PAYMENT_TEXTS,
         DESK_TEXTS,
@@ -72,6 +74,7 @@ DRIVER_PAGES = {
     "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
     "sign in": (("sign_in",), SIGN_IN_TEXTS),
+    "signs": (("signs",), SIGNS_TEXTS),
     "me": (("me", "page.js", "pay_api"), ME_TEXTS),
 }
 

@@ -1,4 +1,4 @@
-"""Boards that are pushed to by MQTT: told what changed, and every minute; acknowledging is their sign of life.
+"""Boards that are pushed to by MQTT: told what changed, and each minute; acknowledging is their sign of life.
 
 Messages are retained, so a board that connects is told at once; and they expire, so that none is told by the
 broker what we can no longer stand for.

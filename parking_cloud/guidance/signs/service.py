@@ -45,14 +45,17 @@ class Heard(NamedTuple):
 
 async def register(
     session: AsyncSession,
-    who: Identity,
+    who: Identity | None,
     new: NewSign,
     now: datetime,
     *,
     key: str = "",
     synthetic: bool = False,
 ) -> SignKey:
-    """A new board; its key is told this once. Raises SignExists, InvalidInput."""
+    """A new board; its key is told this once. Without `who` it is the platform's own deed.
+
+    Raises SignExists, InvalidInput.
+    """
     if await session.scalar(select(Sign.id).where(Sign.code == new.code)) is not None:
         raise SignExists()
     key = key or secrets.token_urlsafe(24)
@@ -213,11 +216,11 @@ def _out(board: Board, state: SignState, codes: Mapping[UUID, str], now: datetim
     )
 
 
-async def _audit(session: AsyncSession, who: Identity, action: str, code: str) -> None:
+async def _audit(session: AsyncSession, who: Identity | None, action: str, code: str) -> None:
     await audit.record(
         session,
-        actor_id=who.user_id,
-        actor_role=who.role,
+        actor_id=who.user_id if who else None,
+        actor_role=who.role if who else "system",
         action=action,
         subject_type="sign",
         subject_id=code,
