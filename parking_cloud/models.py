@@ -24,6 +24,7 @@ from parking_cloud.ratings import models as ratings
 from parking_cloud.registry import models as registry
 from parking_cloud.settlement import models as settlement
 from parking_cloud.sharing import models as sharing
+from parking_cloud.sharing import overstay_models as overstays
 from parking_cloud.sharing import turn_away_models as turn_aways
 from parking_cloud.stays import models as stays
 from parking_cloud.tariffs import models as tariffs
@@ -51,6 +52,7 @@ __all__ = [
     "occupancy",
     "operations",
     "outbox",
+    "overstays",
     "payments",
     "ratings",
     "registry",

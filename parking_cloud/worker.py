@@ -68,6 +68,8 @@ from parking_cloud.ratings.scoring import nightly
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.settlement.items import gather
 from parking_cloud.sharing import paying as paid_bookings
+from parking_cloud.sharing.moving import move_endangered
+from parking_cloud.sharing.overstay import look_at_ends
 from parking_cloud.sharing.unconfirmed import tell_unconfirmed
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
@@ -105,6 +107,8 @@ JOBS: list[tuple[str, float, Job]] = [
     ("counted empty", 300, end_counted_out),
     ("passes that are over", 3600, forget_over),
     ("gates that have not confirmed", 5, tell_unconfirmed),
+    ("booked times that end", 30, look_at_ends),
+    ("booked spaces not left", 30, move_endangered),
     ("full boards", 2, remember_full),
     ("silent boards", 30, judge_signs),
     ("occupancy profiles", 60, refresh_profiles),

@@ -91,8 +91,7 @@ UP: list[str] = [
         CONSTRAINT ck_turn_away_distance CHECK (distance_m >= 0),
         CONSTRAINT ck_turn_away_comment CHECK ((comment = '') = (commented_at is null)),
         CONSTRAINT fk_turn_away_booking_id FOREIGN KEY(booking_id) REFERENCES booking (id),
-        CONSTRAINT fk_turn_away_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id),
-        CONSTRAINT fk_turn_away_commented_by FOREIGN KEY(commented_by) REFERENCES user_account (id)
+        CONSTRAINT fk_turn_away_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id)
     )
     """,
     "CREATE INDEX ix_turn_away_facility_id ON turn_away (facility_id, at)",
@@ -110,9 +109,102 @@ UP: list[str] = [
     CREATE TRIGGER turn_away_stands BEFORE UPDATE OR DELETE ON turn_away
     FOR EACH ROW EXECUTE FUNCTION turn_away_stands()
     """,
+    "CREATE INDEX ix_booking_of_plate ON booking (plate_hash, facility_id, ends_at)",
+    "CREATE INDEX ix_booking_ends_at ON booking (ends_at)",
+    """
+    CREATE TABLE overstay_step (
+        number INTEGER NOT NULL,
+        after_minutes INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        days INTEGER,
+        status TEXT NOT NULL,
+        source TEXT NOT NULL,
+        CONSTRAINT pk_overstay_step PRIMARY KEY (number),
+        CONSTRAINT ck_overstay_step_action CHECK (action in ('message', 'call', 'suspend', 'clue')),
+        CONSTRAINT ck_overstay_step_after CHECK (after_minutes > 0),
+        CONSTRAINT ck_overstay_step_days CHECK ((action = 'suspend') = (days is not null)),
+        CONSTRAINT ck_overstay_step_end CHECK (days between 1 and 180),
+        CONSTRAINT ck_overstay_step_status CHECK (status in ('confirmed', 'unconfirmed'))
+    )
+    """,
+    """
+    INSERT INTO overstay_step (number, after_minutes, action, days, status, source) VALUES
+        (1, 10, 'message', null, 'confirmed', '平台服务提示'),
+        (2, 30, 'call', null, 'confirmed', '平台服务提示'),
+        (3, 60, 'suspend', 7, 'unconfirmed', '未查到本市规定，经市级主管部门确认后执行'),
+        (4, 120, 'clue', null, 'unconfirmed', '未查到本市规定，经市级主管部门确认后执行')
+    """,
+    """
+    CREATE TABLE overstay (
+        id UUID NOT NULL,
+        stay_id UUID NOT NULL,
+        booking_id UUID NOT NULL,
+        user_id UUID NOT NULL,
+        facility_id UUID NOT NULL,
+        space_id UUID NOT NULL,
+        ended_at timestamptz NOT NULL,
+        over_at timestamptz,
+        CONSTRAINT pk_overstay PRIMARY KEY (id),
+        CONSTRAINT uq_overstay_stay_id UNIQUE (stay_id),
+        CONSTRAINT fk_overstay_stay_id FOREIGN KEY(stay_id) REFERENCES stay (id),
+        CONSTRAINT fk_overstay_booking_id FOREIGN KEY(booking_id) REFERENCES booking (id),
+        CONSTRAINT fk_overstay_user_id FOREIGN KEY(user_id) REFERENCES user_account (id),
+        CONSTRAINT fk_overstay_facility_id FOREIGN KEY(facility_id) REFERENCES facility (id),
+        CONSTRAINT fk_overstay_space_id FOREIGN KEY(space_id) REFERENCES space (id)
+    )
+    """,
+    "CREATE INDEX ix_overstay_open ON overstay (space_id) WHERE over_at is null",
+    "CREATE INDEX ix_overstay_user_id ON overstay (user_id, id)",
+    """
+    CREATE TABLE overstay_deed (
+        overstay_id UUID NOT NULL,
+        number INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        done_at timestamptz NOT NULL,
+        until timestamptz,
+        CONSTRAINT pk_overstay_deed PRIMARY KEY (overstay_id, number),
+        CONSTRAINT ck_overstay_deed_action CHECK (action in ('message', 'call', 'suspend', 'clue')),
+        CONSTRAINT ck_overstay_deed_until CHECK ((action = 'suspend') = (until is not null)),
+        CONSTRAINT fk_overstay_deed_overstay_id FOREIGN KEY(overstay_id) REFERENCES overstay (id)
+    )
+    """,
+    """
+    CREATE TABLE overstay_objection (
+        overstay_id UUID NOT NULL,
+        text TEXT NOT NULL,
+        made_at timestamptz NOT NULL,
+        answered_at timestamptz,
+        answered_by UUID,
+        upheld BOOLEAN,
+        answer TEXT DEFAULT '' NOT NULL,
+        CONSTRAINT pk_overstay_objection PRIMARY KEY (overstay_id),
+        CONSTRAINT ck_overstay_objection_answer CHECK ((answered_at is null) = (upheld is null)
+            and (answered_at is null) = (answer = '')),
+        CONSTRAINT fk_overstay_objection_overstay_id FOREIGN KEY(overstay_id) REFERENCES overstay (id)
+    )
+    """,
+    "CREATE INDEX ix_overstay_objection_waiting ON overstay_objection (made_at) WHERE answered_at is null",
+    """
+    CREATE TABLE booking_move (
+        booking_id UUID NOT NULL,
+        slot_starts_at timestamptz NOT NULL,
+        overstay_id UUID NOT NULL,
+        from_space UUID NOT NULL,
+        to_space UUID,
+        at timestamptz NOT NULL,
+        CONSTRAINT pk_booking_move PRIMARY KEY (booking_id, slot_starts_at),
+        CONSTRAINT fk_booking_move_booking_id FOREIGN KEY(booking_id) REFERENCES booking (id),
+        CONSTRAINT fk_booking_move_overstay_id FOREIGN KEY(overstay_id) REFERENCES overstay (id),
+        CONSTRAINT fk_booking_move_from_space FOREIGN KEY(from_space) REFERENCES space (id),
+        CONSTRAINT fk_booking_move_to_space FOREIGN KEY(to_space) REFERENCES space (id)
+    )
+    """,
 ]
 
 DOWN: list[str] = [
+    "DROP TABLE booking_move, overstay_objection, overstay_deed, overstay, overstay_step",
+    "DROP INDEX ix_booking_of_plate",
+    "DROP INDEX ix_booking_ends_at",
     "DROP TABLE turn_away",
     "DROP FUNCTION turn_away_stands",
     "DROP TABLE gate_pass, gate_allow_list",

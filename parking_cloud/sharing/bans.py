@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +21,15 @@ async def ban(session: AsyncSession, user_id: UUID, *, until: datetime, cause: s
         insert(BookingBan)
         .values(id=new_id(), user_id=user_id, since=now, until=until, cause=cause)
         .on_conflict_do_nothing(index_elements=["cause"])
+    )
+
+
+async def lift(session: AsyncSession, cause: str, now: datetime) -> None:
+    """It should not have been: the driver may book again."""
+    await session.execute(
+        update(BookingBan)
+        .where(BookingBan.cause == cause, BookingBan.lifted_at.is_(None))
+        .values(lifted_at=now)
     )
 
 

@@ -174,6 +174,8 @@ class Booking(Base):
         Index("ix_booking_user_id", "user_id", "id"),
         Index("ix_booking_facility_id", "facility_id", "starts_at"),
         Index("ix_booking_plate_hash", "plate_hash", "facility_id", postgresql_where="state = 'confirmed'"),
+        Index("ix_booking_of_plate", "plate_hash", "facility_id", "ends_at"),
+        Index("ix_booking_ends_at", "ends_at"),
         Index("ix_booking_held_until", "held_until", postgresql_where="held_until is not null"),
         Index("ix_booking_confirmed", "ends_at", postgresql_where="state = 'confirmed'"),
         Index("ix_booking_extends", "extends", postgresql_where="extends is not null"),

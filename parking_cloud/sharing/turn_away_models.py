@@ -52,5 +52,5 @@ class TurnAway(Base):
     """What the driver was shown instead."""
     comment: Mapped[str] = mapped_column(default="", server_default="")
     """The institution's word."""
-    commented_by: Mapped[UUID | None] = mapped_column(ForeignKey("user_account.id"))
+    commented_by: Mapped[UUID | None]
     commented_at: Mapped[datetime | None]

@@ -35,6 +35,15 @@ async def open_stays(
     return await _facts(session, rows)
 
 
+async def open_stays_of(
+    session: AsyncSession, plates: Collection[bytes]
+) -> dict[tuple[bytes, UUID], StayFacts]:
+    """Where these vehicles are: by plate and facility, the newest of each."""
+    query = select(Stay).where(Stay.plate_hash.in_(plates), Stay.state == StayState.OPEN.value)
+    rows = (await session.scalars(query.order_by(Stay.entered_at, Stay.id))).all()
+    return {(facts.plate_hash or b"", facts.facility_id): facts for facts in await _facts(session, rows)}
+
+
 async def stays_of_plates(
     session: AsyncSession, since: Mapping[bytes, datetime], before: datetime | None, limit: int
 ) -> list[StayFacts]:
