@@ -39,6 +39,8 @@ from parking_cloud.driver.booking import route_handlers as booking_pages
 from parking_cloud.driver.installing import route_handlers as app_file_routes
 from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
+from parking_cloud.driver.quality import route_handlers as quality_pages
+from parking_cloud.driver.rate import route_handlers as rate_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
 from parking_cloud.driver.sign_in import route_handlers as sign_in_pages
@@ -277,6 +279,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *my_pages,
             *receipt_pages,
             *sign_pages,
+            *rate_pages,
+            *quality_pages,
             *console_routes,
             *console_tariff_routes,
             *console_stay_routes,

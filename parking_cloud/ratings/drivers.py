@@ -114,6 +114,13 @@ async def open_stays(session: AsyncSession, user_id: UUID, now: datetime) -> lis
     ]
 
 
+async def rating_of(session: AsyncSession, user_id: UUID, stay_id: UUID, now: datetime) -> MyRating | None:
+    """What a driver said of a stay; None: nothing yet."""
+    query = select(Rating).where(Rating.stay_id == stay_id, Rating.user_id == user_id)
+    rows = (await session.scalars(query.execution_options(populate_existing=True))).all()
+    return (await _mine(session, rows, now))[0] if rows else None
+
+
 async def look_at_stay(session: AsyncSession, user_id: UUID, stay_id: UUID, now: datetime) -> OpenStay:
     """A stay that is about to be rated. Raises what `rate` does."""
     stay = await _own_stay(session, user_id, stay_id)

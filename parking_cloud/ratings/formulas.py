@@ -54,11 +54,13 @@ class FormulaDayTaken(Problem):
 
 
 class InForce(NamedTuple):
-    """A formula with what makes it one: its id, and whether the city has confirmed it."""
+    """A formula with its id, whether the city has confirmed it, since when it holds, and its source."""
 
     id: UUID
     formula: Formula
     trial: bool
+    since: date
+    source: str
 
 
 async def ensure_first(session: AsyncSession) -> None:
@@ -96,7 +98,8 @@ async def formula_by_id(session: AsyncSession, formula_id: UUID) -> InForce:
 
 
 def _in_force(row: RatingsFormula) -> InForce:
-    return InForce(row.id, msgspec.convert(row.formula, Formula, strict=False), row.status == "unconfirmed")
+    formula = msgspec.convert(row.formula, Formula, strict=False)
+    return InForce(row.id, formula, row.status == "unconfirmed", row.effective_from, row.source)
 
 
 async def list_formulas(session: AsyncSession) -> list[FormulaOut]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -41,8 +41,9 @@ MOST_A_DAY = 20
 _A_DAY = timedelta(days=1)
 
 
-async def _count(limiter: Limiter, what: str, who: Identity, clock: Clock) -> None:
-    await limiter.count([Limit(f"{what}:{who.user_id}", MOST_A_DAY, _A_DAY)], clock.now())
+async def count_ratings(limiter: Limiter, who: Identity, now: datetime) -> None:
+    """Count one rating of this driver, wherever it was written. Raises TooManyTries."""
+    await limiter.count([Limit(f"rating:{who.user_id}", MOST_A_DAY, _A_DAY)], now)
 
 
 class MyRatingsController(Controller):
@@ -62,7 +63,7 @@ class MyRatingsController(Controller):
         data: RatingIn,
     ) -> MyRating:
         """Rate a stay of your own vehicle, once, within 14 days of its end."""
-        await _count(limiter, "rating", request.user, clock)
+        await count_ratings(limiter, request.user, clock.now())
         return await drivers.rate(session, request.user.user_id, stay_id, data, clock.now())
 
     @put("/ratings/{rating_id:uuid}")
@@ -76,7 +77,7 @@ class MyRatingsController(Controller):
         data: RatingIn,
     ) -> MyRating:
         """Say it otherwise: once, before it is answered."""
-        await _count(limiter, "rating", request.user, clock)
+        await count_ratings(limiter, request.user, clock.now())
         return await drivers.change(session, request.user.user_id, rating_id, data, clock.now())
 
     @get("/ratings")
@@ -170,7 +171,8 @@ class RatingsController(Controller):
         data: ReportIn,
     ) -> None:
         """A text should not be read by everybody: the city looks at it."""
-        await _count(limiter, "rating report", request.user, clock)
+        reports = Limit(f"rating report:{request.user.user_id}", MOST_A_DAY, _A_DAY)
+        await limiter.count([reports], clock.now())
         await desk.report(session, request.user, rating_id, data, clock.now())
 
     @put("/{rating_id:uuid}/answer", guards=[allow(Role.OPERATOR_STAFF)], status_code=204)

@@ -107,11 +107,12 @@ def _votes(language: str, question: Question, formula: Formula, inputs: Inputs) 
 def _fact(language: str, fact: Fact, rule: FactRule, measured: Measured) -> str:
     said = _FACTS[fact][language].format(part=f"{measured.part:,}", of=f"{measured.of:,}")
     return said + _BOUNDS[language].format(
-        share=_percent(measured.part / measured.of),
-        good=_percent(rule.good / PER),
-        bad=_percent(rule.bad / PER),
+        share=percent(measured.part / measured.of),
+        good=percent(rule.good / PER),
+        bad=percent(rule.bad / PER),
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as people read it."""
     return f"{share * 100:.2f}".rstrip("0").rstrip(".") + "%"

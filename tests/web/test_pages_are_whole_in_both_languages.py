@@ -20,6 +20,8 @@ from parking_cloud.driver.book_texts import BOOK_TEXTS
 from parking_cloud.driver.find_texts import FIND_TEXTS
 from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
+from parking_cloud.driver.quality_texts import QUALITY_TEXTS
+from parking_cloud.driver.rate_texts import RATE_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
 from parking_cloud.driver.sign_in_texts import SIGN_IN_TEXTS
 from parking_cloud.driver.signs_texts import SIGNS_TEXTS
@@ -49,6 +51,8 @@ NAMES = ("http://www.w3.org/2000/svg",)
         SIGN_IN_TEXTS,
         RECEIPT_TEXTS,
         SIGNS_TEXTS,
+        RATE_TEXTS,
+        QUALITY_TEXTS,
         PLACE_TEXTS,
         PAYMENT_TEXTS,
         DESK_TEXTS,
@@ -72,6 +76,8 @@ DRIVER_PAGES = {
     "find": (("driver.", "find", "map", "words"), FIND_TEXTS),
     "book": (("book",), BOOK_TEXTS),
     "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
+    "quality": (("quality", "_quality"), QUALITY_TEXTS),
+    "rate": (("rate",), RATE_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
     "sign in": (("sign_in",), SIGN_IN_TEXTS),
     "signs": (("signs",), SIGNS_TEXTS),
