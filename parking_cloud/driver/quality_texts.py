@@ -65,7 +65,8 @@ QUALITY_TEXTS: dict[str, dict[str, str]] = {
     "en": {
         "title": "Quality of parking",
         "intro": "How good parking is in Huzhou: drivers' ratings, the quality of data as measured,"
-        " objections and bookings, joined into one score. The formula is public, and so is where each point comes from.",
+        " objections and bookings, joined into one score. The formula is public, and so is where each"
+        " point comes from.",
         "trial": "On trial: the formula is the platform's own first proposal, not confirmed by the city."
         " It informs, and nothing follows from it for anybody.",
         "quarters": "Quarters",
