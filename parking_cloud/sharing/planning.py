@@ -19,7 +19,7 @@ from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.registry.sharing import SharingFacility, shared_spaces, sharing_facilities
-from parking_cloud.sharing import problems, rules
+from parking_cloud.sharing import ceiling, problems, rules
 from parking_cloud.sharing.models import SharingException, SharingPlan, SharingWindow
 from parking_cloud.sharing.rule import rule_at
 from parking_cloud.sharing.rules import Plan, Window
@@ -49,19 +49,19 @@ async def save_plan(
     facility_id: UUID,
     stated: PlanIn,
     now: datetime,
-    *,
-    state: PlanState = PlanState.PUBLISHED,
 ) -> int:
-    """Keep a facility's plan; its version. Raises NotShared, NotAllowed, InvalidInput."""
+    """Keep a facility's plan; its version. Raises NotShared, NotAllowed, InvalidInput, TooDear."""
     facility = await facility_to_keep(session, who, facility_id)
     await _check(session, facility, stated, now)
+    if stated.published:
+        ceiling.refuse_too_dear(await ceiling.compare(session, facility_id, plan_of(stated), now))
     await alone(session, f"bookings at {facility_id}")
     row = await session.get(SharingPlan, facility_id, with_for_update=True)
     if row is None:
         row = SharingPlan(facility_id=facility_id, version=0)
         session.add(row)
     row.version += 1
-    row.state = state.value
+    row.state = PlanState.PUBLISHED if stated.published else PlanState.DRAFT
     row.work_start, row.work_end = stated.work_start, stated.work_end
     row.price_hour, row.price_evening = stated.price_hour, stated.price_evening
     row.price_month, row.walk_in = stated.price_month, stated.walk_in

@@ -54,7 +54,7 @@ async def published(
     rows = (await session.scalars(query)).all()
     ids = [row.facility_id for row in rows]
     windows = await windows_of(session, ids)
-    exceptions = await _exceptions(session, ids, since)
+    exceptions = await exceptions_of(session, ids, since)
     closings = await closings_of(session, since, ids)
     return {
         row.facility_id: Plan(
@@ -85,9 +85,10 @@ async def windows_of(session: AsyncSession, facility_ids: Collection[UUID]) -> d
     return found
 
 
-async def _exceptions(
+async def exceptions_of(
     session: AsyncSession, facility_ids: Collection[UUID], since: datetime
 ) -> dict[UUID, tuple[OneDay, ...]]:
+    """The exceptions of these facilities since a moment."""
     first = city_time(since).date() - timedelta(days=2)
     found: dict[UUID, tuple[OneDay, ...]] = {}
     rows = await session.scalars(

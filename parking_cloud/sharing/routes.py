@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
 from parking_cloud.kernel.clock import Clock
-from parking_cloud.sharing import gate_routes, me_routes, overstay_routes
+from parking_cloud.sharing import gate_routes, manager_routes, me_routes, overstay_routes
 from parking_cloud.sharing.offers import Name, OfferOut, offers
 from parking_cloud.sharing.schemas import Moment
 
@@ -24,6 +24,7 @@ async def sharing_offers(
 route_handlers: list[ControllerRouterHandler] = [
     sharing_offers,
     *me_routes.route_handlers,
+    *manager_routes.route_handlers,
     *gate_routes.route_handlers,
     *overstay_routes.route_handlers,
 ]

@@ -95,6 +95,8 @@ class PlanIn(msgspec.Struct, frozen=True, kw_only=True):
     """The code of the exemption that it claims; then it opens nothing."""
     note: Annotated[str, msgspec.Meta(max_length=500)] = ""
     """What drivers have to know: the entrance, whom to call."""
+    published: bool = True
+    """False: a draft, which opens nothing."""
 
 
 class ExceptionIn(msgspec.Struct, frozen=True, kw_only=True):

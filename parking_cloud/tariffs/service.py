@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -224,6 +225,20 @@ async def get_tariff(session: AsyncSession, who: Identity, tariff_id: UUID) -> T
             for p in places
         ],
     )
+
+
+async def government_priced(session: AsyncSession, facility_ids: Sequence[UUID], at: datetime) -> list[UUID]:
+    """Those of these facilities at which a government price holds then, in the given order."""
+    rows = await session.scalars(
+        text(
+            "select a.facility_id from tariff_assignment a join tariff t on t.id = a.tariff_id"
+            " where a.facility_id = any(:ids) and t.pricing = 'government'"
+            " and tstzrange(a.valid_from, a.valid_until) @> cast(:at as timestamptz)"
+        ),
+        {"ids": list(facility_ids), "at": at},
+    )
+    found = set(rows)
+    return [facility for facility in facility_ids if facility in found]
 
 
 async def place(session: AsyncSession, id_or_code: str) -> FacilityLabel:
