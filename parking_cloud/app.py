@@ -26,6 +26,7 @@ from parking_cloud.accounts.sessions import SessionWatch
 from parking_cloud.accounts.vehicle_routes import route_handlers as vehicle_routes
 from parking_cloud.arrears.routes import route_handlers as arrears_routes
 from parking_cloud.console.arrears import route_handlers as arrears_page_routes
+from parking_cloud.console.boards import route_handlers as board_page_routes
 from parking_cloud.console.health import route_handlers as health_routes
 from parking_cloud.console.payment_deeds import route_handlers as payment_deed_routes
 from parking_cloud.console.payments import route_handlers as console_payment_routes
@@ -285,6 +286,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *console_tariff_routes,
             *console_stay_routes,
             *health_routes,
+            *board_page_routes,
             *arrears_page_routes,
             *settlement_page_routes,
             *console_place_routes,

@@ -24,7 +24,8 @@ from parking_cloud.kernel.problems import NotAllowed, NotSignedIn, pick_language
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.operations import service
 from parking_cloud.operations.rules import Condition, Outcome
-from parking_cloud.operations.schemas import CheckClosing, FaultOut, Note
+from parking_cloud.operations.schemas import CheckClosing, FaultOut, Note, SignFaultOut
+from parking_cloud.operations.signs import list_sign_faults
 from parking_cloud.operations.sources import list_sources
 from parking_cloud.registry.service import facility_names
 from parking_cloud.web.assets import page_headers
@@ -93,6 +94,7 @@ async def health_page(
             "pause": lambda seconds: words.pause(t, seconds),
             "sources": await list_sources(session, now) if sees_city else None,
             "drifts": await _drifts(session) if sees_city else None,
+            "boards": (await _silent_boards(session)) if sees_city else None,
             "condition": condition,
             "conditions": list(Condition),
             "faults": [_row(fault, t) for fault in faults.items],
@@ -135,6 +137,10 @@ def _row(fault: FaultOut, t: words.Texts) -> dict[str, Any]:
         "words": words.in_words(fault.condition, fault.evidence, t),
         "line": words.battery_line(fault.evidence),
     }
+
+
+async def _silent_boards(session: AsyncSession) -> list[SignFaultOut]:
+    return (await list_sign_faults(session, closed=False, before=None, limit=_FAULTS)).items
 
 
 async def _drifts(session: AsyncSession) -> list[tuple[str, int]]:

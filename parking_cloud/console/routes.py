@@ -24,6 +24,7 @@ from parking_cloud.console.payments import MAY_SEE_MONEY
 from parking_cloud.console.stays import SEE_STAYS
 from parking_cloud.console.tariffs import MAY_SEE_TARIFFS
 from parking_cloud.console.vehicles import AT_THE_DESK
+from parking_cloud.guidance.signs.routes import MAY_SEE_SIGNS
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service as occupancy
@@ -66,6 +67,7 @@ async def overview(
             "sees_stays": request.user.role in SEE_STAYS,
             "sees_money": request.user.role in MAY_SEE_MONEY,
             "at_the_desk": request.user.role in AT_THE_DESK,
+            "sees_signs": request.user.role in MAY_SEE_SIGNS,
             "makes_places": request.user.role in MAY_MAKE,
         },
         headers=page_headers(settings),

@@ -9,6 +9,7 @@ import pytest
 
 import parking_cloud
 from parking_cloud.console.arrears_texts import ARREARS_TEXTS
+from parking_cloud.console.board_texts import BOARD_TEXTS
 from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
@@ -53,6 +54,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         SIGNS_TEXTS,
         RATE_TEXTS,
         QUALITY_TEXTS,
+        BOARD_TEXTS,
         PLACE_TEXTS,
         PAYMENT_TEXTS,
         DESK_TEXTS,
