@@ -26,6 +26,7 @@ from parking_cloud.settlement import models as settlement
 from parking_cloud.sharing import models as sharing
 from parking_cloud.sharing import overstay_models as overstays
 from parking_cloud.sharing import turn_away_models as turn_aways
+from parking_cloud.sharing import use_models as uses
 from parking_cloud.stays import models as stays
 from parking_cloud.tariffs import models as tariffs
 
@@ -63,4 +64,5 @@ __all__ = [
     "stays",
     "tariffs",
     "turn_aways",
+    "uses",
 ]

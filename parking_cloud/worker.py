@@ -68,9 +68,11 @@ from parking_cloud.ratings.scoring import nightly
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.settlement.items import gather
 from parking_cloud.sharing import paying as paid_bookings
+from parking_cloud.sharing.looking import forget_old_looks, look_at_open_spaces
 from parking_cloud.sharing.moving import move_endangered
 from parking_cloud.sharing.overstay import look_at_ends
 from parking_cloud.sharing.unconfirmed import tell_unconfirmed
+from parking_cloud.sharing.use import publish_month
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
@@ -109,6 +111,9 @@ JOBS: list[tuple[str, float, Job]] = [
     ("gates that have not confirmed", 5, tell_unconfirmed),
     ("booked times that end", 30, look_at_ends),
     ("booked spaces not left", 30, move_endangered),
+    ("open spaces looked at", 600, look_at_open_spaces),
+    ("old looks", 86_400, forget_old_looks),
+    ("sharing months", 3600, publish_month),
     ("full boards", 2, remember_full),
     ("silent boards", 30, judge_signs),
     ("occupancy profiles", 60, refresh_profiles),

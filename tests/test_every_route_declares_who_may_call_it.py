@@ -77,6 +77,8 @@ PUBLIC = {
     "/v1/ratings/formulas",
     "/v1/receipts/{token:str}",
     "/v1/sharing/offers",
+    "/v1/sharing/use",
+    "/v1/sharing/use/csv",
 }
 
 

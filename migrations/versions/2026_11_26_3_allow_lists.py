@@ -199,9 +199,43 @@ UP: list[str] = [
         CONSTRAINT fk_booking_move_to_space FOREIGN KEY(to_space) REFERENCES space (id)
     )
     """,
+    """
+    CREATE TABLE sharing_space_day (
+        space_id UUID NOT NULL,
+        day DATE NOT NULL,
+        looks INTEGER NOT NULL,
+        usable INTEGER NOT NULL,
+        unknown INTEGER NOT NULL,
+        CONSTRAINT pk_sharing_space_day PRIMARY KEY (space_id, day),
+        CONSTRAINT ck_sharing_space_day_looks CHECK (usable >= 0 and unknown >= 0
+            and usable + unknown <= looks),
+        CONSTRAINT fk_sharing_space_day_space_id FOREIGN KEY(space_id) REFERENCES space (id)
+    )
+    """,
+    """
+    CREATE TABLE sharing_month (
+        month DATE NOT NULL,
+        published_at timestamptz NOT NULL,
+        figures JSONB NOT NULL,
+        CONSTRAINT pk_sharing_month PRIMARY KEY (month),
+        CONSTRAINT ck_sharing_month_month CHECK (extract(day from month) = 1)
+    )
+    """,
+    """
+    CREATE FUNCTION sharing_month_stands() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION 'a month that was published stands';
+    END $$
+    """,
+    """
+    CREATE TRIGGER sharing_month_stands BEFORE UPDATE OR DELETE ON sharing_month
+    FOR EACH ROW EXECUTE FUNCTION sharing_month_stands()
+    """,
 ]
 
 DOWN: list[str] = [
+    "DROP TABLE sharing_month, sharing_space_day",
+    "DROP FUNCTION sharing_month_stands",
     "DROP TABLE booking_move, overstay_objection, overstay_deed, overstay, overstay_step",
     "DROP INDEX ix_booking_of_plate",
     "DROP INDEX ix_booking_ends_at",

@@ -42,7 +42,7 @@ async def bookable(
         if span is not None:
             open_until[facility] = span.end
     spaces = await shared_spaces(session, open_until)
-    taken = await _taken(session, [space.id for of in spaces.values() for space in of], [asked], now)
+    taken = await taken_spaces(session, [space.id for of in spaces.values() for space in of], [asked], now)
     found: dict[UUID, Bookable] = {}
     for facility, ends in open_until.items():
         here = spaces.get(facility, [])
@@ -67,14 +67,15 @@ async def free_spaces(
     session: AsyncSession, spaces: Sequence[SharedSpace], slots: Sequence[Span], now: datetime
 ) -> list[SharedSpace]:
     """Those that nobody holds in any of these times."""
-    taken = await _taken(session, [space.id for space in spaces], slots, now)
+    taken = await taken_spaces(session, [space.id for space in spaces], slots, now)
     return [space for space in spaces if space.id not in taken]
 
 
-async def _taken(
+async def taken_spaces(
     session: AsyncSession, space_ids: Sequence[UUID], slots: Sequence[Span], now: datetime
 ) -> set[UUID]:
-    """A space that was held for somebody who did not pay in time counts as free."""
+    """Those of these spaces that somebody has in any of these times. One that was held for somebody who did
+    not pay in time counts as free."""
     if not space_ids:
         return set()
     rows = await session.scalars(

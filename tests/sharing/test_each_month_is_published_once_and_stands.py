@@ -1,0 +1,105 @@
+"""What came of sharing: counted by institution and in the city, published each month, and kept as it was."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from litestar.testing import AsyncTestClient
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity, issue
+from parking_cloud.app import create_app
+from parking_cloud.kernel.clock import FixedClock
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.sharing import ending
+from parking_cloud.sharing.turning_away import TurnedAwayIn, say_turned_away
+from parking_cloud.sharing.use import month_use, publish_month, published_month, published_months
+from tests.sharing.gate_parts import manager
+from tests.sharing.parts import FRIDAY_NOON, hall, hours, owner, pays
+from tests.tariffs.parts import city
+
+pytestmark = [pytest.mark.stack, pytest.mark.anyio]
+
+SEVEN = city("2026-11-20 19:00")
+NOVEMBER = date(2026, 11, 1)
+SECOND_OF_DECEMBER = city("2026-12-02 00:30")
+
+
+async def a_month(session: AsyncSession) -> None:
+    """Two institutions. At one: two hours used, one booking given back, one driver turned away."""
+    await hall(session, spaces=3)
+    await hall(session, spaces=2, code="library")
+    drivers = [
+        await owner(session, plate, name)
+        for plate, name in (("浙E12345", "li"), ("浙E54321", "wu"), ("浙E11111", "he"))
+    ]
+    booked = []
+    for driver in drivers:
+        booked.append(await driver.books(session, SEVEN, SEVEN + hours(2)))
+        await pays(session, booked[-1], FRIDAY_NOON)
+    await ending.cancel(session, drivers[1].id, booked[1].id, FRIDAY_NOON)
+    said = TurnedAwayIn()
+    await say_turned_away(session, drivers[2].id, booked[2].id, said, SEVEN, timedelta(hours=2))
+    await session.commit()
+
+
+async def test_a_month_is_counted(session: AsyncSession) -> None:
+    await a_month(session)
+    found = await month_use(session, NOVEMBER, SECOND_OF_DECEMBER)
+    hall_, library = found.institutions
+    use = hall_.use
+    assert (use.opened, use.booked_hours, use.bookings, use.turned_away) == (3, 2.0, 2, 1)
+    assert use.revenue == 800, "of three bookings two were paid back"
+    assert (library.use.opened, library.use.bookings) == (2, 0)
+    assert (found.goal, found.city.opened, found.city.revenue) == (3500, 5, 800)
+    # 21 workdays from 18:30 to 8:00, less what lies before and after November, and 9 days off.
+    assert use.open_hours == pytest.approx(3 * (21 * 13.5 + 9 * 24), rel=0.05)
+
+
+async def test_it_is_published_once_and_cannot_be_changed(session: AsyncSession) -> None:
+    await a_month(session)
+    assert not await publish_month(session, city("2026-12-01 12:00"))
+    assert await publish_month(session, SECOND_OF_DECEMBER)
+    assert not await publish_month(session, SECOND_OF_DECEMBER + hours(1))
+    await session.commit()
+    found = await published_month(session, NOVEMBER)
+    assert found is not None
+    assert (found.published_at, found.use.city.bookings) == (SECOND_OF_DECEMBER, 2)
+    assert [month for month, _ in await published_months(session)] == [NOVEMBER]
+    for statement in ("update sharing_month set figures = '{}'", "delete from sharing_month"):
+        with pytest.raises(DBAPIError, match="stands"):
+            await session.execute(text(statement))
+        await session.rollback()
+
+
+async def test_over_http_everybody_sees_what_is_published_and_managers_their_own(
+    session: AsyncSession, settings: Settings
+) -> None:
+    await a_month(session)
+    boss = await manager(session)
+
+    def signed(who: Identity) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issue(who, settings.secret_key, SECOND_OF_DECEMBER)}"}
+
+    url = "/v1/sharing/use"
+    async with AsyncTestClient[Any](create_app(settings, FixedClock(SECOND_OF_DECEMBER))) as client:
+        assert (await client.get(url)).status_code == 404
+        await publish_month(session, SECOND_OF_DECEMBER)
+        await session.commit()
+        shown = (await client.get(f"{url}?month=2026-11")).json()
+        assert shown["use"]["city"]["opened"] == 5
+        table = await client.get(f"{url}/csv")
+        lines = table.text.lstrip("\ufeff").splitlines()
+        assert [len(line.split(",")) for line in lines] == [12] * 4
+        assert (await client.get(f"{url}?month=2026-13")).status_code == 422
+        own = (await client.get(f"{url}/running?month=2026-11", headers=signed(boss))).json()
+        assert [row["institution"] for row in own["institutions"]] == ["市民中心"]
+        assert own["city"]["opened"] == 3
+        nobody = Identity(user_id=uuid4(), username="li", role=Role.DRIVER)
+        assert (await client.get(f"{url}/running", headers=signed(nobody))).status_code == 403
