@@ -66,7 +66,7 @@ def outlook(
     kept = np.exp(since * (-1.0 / DECAY_MIN))
     kept *= known
     usual = usual_on_arrival * capacity
-    unusual = capacity - np.where(known, free_now, 0.0)
+    unusual = capacity - np.fmax(free_now, 0.0)
     unusual -= usual_then * capacity
     unusual *= kept
     free = capacity - usual
@@ -80,8 +80,13 @@ def outlook(
     variance += hourly
     variance += sent_before * (1.0 - COMPLIANCE) + SENSED_VARIANCE
     sd = np.sqrt(variance)
-    chance = ndtr((free - 0.5) / sd)
-    expected = free * ndtr(free / sd) + sd * np.exp(free * free / (variance * -2.0)) * _INV_ROOT_TAU
+    away = (free - 0.5) / sd
+    chance = ndtr(away)
+    expected = away * away
+    expected *= -0.5
+    expected = np.exp(expected)
+    expected *= sd * _INV_ROOT_TAU
+    expected += free * chance
     band = BAND_Z * sd
     low = np.minimum(np.maximum(free - band, 0.0), capacity)
     full = free_now < 1.0

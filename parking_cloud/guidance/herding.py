@@ -6,7 +6,6 @@ for all who come after it, until the place's own count is young enough to show i
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
@@ -28,8 +27,12 @@ MOST_SHOWN = 2.0
 """What was merely shown lowers a place's chance by no more than so many drivers: anyone can ask anything."""
 LATE_MIN = 3.0
 """A driver may be so late, and a count so slow: until then the arrival is not taken to be in the count."""
+MOST_PLACES = 16_384
+"""Places that can have drivers on the way to them, of which those merely shown take half at most."""
 _SPAN = AHEAD_MIN + KEPT_MIN + 1
+_WIDTH = _SPAN + 1
 _GROW = 256
+_NOBODY = 1e-3
 
 
 class Sending(NamedTuple):
@@ -46,13 +49,15 @@ class Sent:
 
     def __init__(self) -> None:
         self._slots: dict[UUID, int] = {}
-        self._slot_of_row: NDArray[np.intp] = np.zeros(0, np.intp)
-        self._rows: Mapping[UUID, int] = {}
-        self._minutes = np.zeros((_GROW, _SPAN))
-        self._shown = np.zeros((_GROW, _SPAN))
-        self._before = np.zeros((_GROW, _SPAN + 1))
+        self._ids: list[UUID | None] = [None] * _GROW
+        """By slot; the first stands for all places to which nobody is on the way."""
+        self._unused: list[int] = list(range(1, _GROW))
+        self._before = np.zeros((_GROW, _WIDTH), np.float32)
+        """Drivers who come before a minute, counted from `_first`."""
+        self._shown = np.zeros(_GROW, np.float32)
         self._first = 0
-        self._free_slots: deque[int] = deque(range(1, _GROW))
+        self._rows: Mapping[UUID, int] = {}
+        self._slot_of_row: NDArray[np.intp] = np.zeros(0, np.intp)
 
     def arrange(self, rows: Mapping[UUID, int], count: int) -> None:
         """The index's rows from now on: facility → row, `count` rows in all."""
@@ -68,14 +73,13 @@ class Sent:
         column = sending.minute - self._first
         if not KEPT_MIN <= column < _SPAN:
             return
-        slot = self._slots.get(sending.facility_id) or self._new_slot(sending.facility_id)
+        slot = self._slots.get(sending.facility_id) or self._new_slot(sending)
+        weight = sending.weight
         if sending.shown:
-            weight = min(sending.weight, max(MOST_SHOWN - self._shown[slot].sum(), 0.0))
-            self._shown[slot, column] += weight
-        else:
-            weight = sending.weight
-        self._minutes[slot, column] += weight
-        self._before[slot, column + 1 :] += weight
+            weight = min(weight, MOST_SHOWN - float(self._shown[slot]))
+            self._shown[slot] += weight
+        if slot:
+            self._before[slot, column + 1 :] += weight
 
     def before(self, rows: NDArray[np.intp], seen_s: Floats, arrive_s: Floats | float) -> Floats:
         """For each row: drivers who come before `arrive_s` and are not in a count seen at `seen_s`.
@@ -84,36 +88,41 @@ class Sent:
         """
         if not self._slots:
             return np.zeros(len(rows))
-        slots = self._slot_of_row.take(rows)
-        if not slots.any():
-            return np.zeros(len(rows))
-        sums = self._before.ravel()
-        slots *= _SPAN + 1
-        until = self._column(arrive_s)
-        since = self._column(seen_s - LATE_MIN * 60.0)
-        sent = sums.take(slots + until)
-        sent -= sums.take(slots + np.minimum(since, until))
+        first_s = self._first * 60.0
+        until: Floats | float = (arrive_s - first_s) / 60.0
+        if isinstance(until, float):
+            until = min(max(until, 0.0), _SPAN)
+        else:
+            until = np.fmin(np.fmax(until, 0.0), _SPAN)
+        since = seen_s - (first_s + LATE_MIN * 60.0)
+        since /= 60.0
+        since = np.fmin(np.fmax(since, 0.0), until)
+        cells = self._slot_of_row.take(rows)
+        cells *= _WIDTH
+        sums = self._before.reshape(-1)
+        sent: Floats = sums.take(cells + np.intp(until)).astype(np.float64)
+        sent -= sums.take(cells + since.astype(np.intp))
         return sent
 
-    def _column(self, at_s: Floats | float) -> NDArray[np.intp]:
-        """How many whole columns lie before a moment."""
-        minutes = np.floor_divide(at_s, 60.0) - self._first
-        column: NDArray[np.intp] = np.fmin(np.fmax(minutes, 0.0), _SPAN).astype(np.intp)
-        return column
-
-    def _new_slot(self, facility_id: UUID) -> int:
-        if not self._free_slots:
-            old = len(self._minutes)
-            more = np.zeros((old, _SPAN))
-            self._minutes = np.concatenate([self._minutes, more])
-            self._shown = np.concatenate([self._shown, more])
-            self._before = np.concatenate([self._before, np.zeros((old, _SPAN + 1))])
-            self._free_slots.extend(range(old, 2 * old))
-        slot = self._slots[facility_id] = self._free_slots.popleft()
-        row = self._rows.get(facility_id)
+    def _new_slot(self, sending: Sending) -> int:
+        """A slot for a place, 0 where there are too many already."""
+        if len(self._slots) >= (MOST_PLACES // 2 if sending.shown else MOST_PLACES):
+            return 0
+        if not self._unused:
+            self._grow()
+        slot = self._slots[sending.facility_id] = self._unused.pop()
+        self._ids[slot] = sending.facility_id
+        row = self._rows.get(sending.facility_id)
         if row is not None:
             self._slot_of_row[row] = slot
         return slot
+
+    def _grow(self) -> None:
+        old = len(self._ids)
+        self._ids += [None] * old
+        self._unused.extend(range(old, 2 * old))
+        self._before = np.concatenate([self._before, np.zeros((old, _WIDTH), np.float32)])
+        self._shown = np.concatenate([self._shown, np.zeros(old, np.float32)])
 
     def _move_to(self, now_minute: int) -> None:
         """Let the span begin KEPT_MIN before now; forget what is older."""
@@ -121,22 +130,29 @@ class Sent:
         if by <= 0:
             return
         self._first += by
-        for table in (self._minutes, self._shown):
-            table[:, : max(_SPAN - by, 0)] = table[:, min(by, _SPAN) :].copy()
-            table[:, max(_SPAN - by, 0) :] = 0.0
-        np.cumsum(self._minutes, axis=1, out=self._before[:, 1:])
+        kept = np.repeat(self._before[:, -1:], _WIDTH, axis=1)
+        if by < _WIDTH:
+            kept[:, : _WIDTH - by] = self._before[:, by:]
+        kept -= kept[:, :1].copy()
+        self._before = kept
+        # What was shown is forgotten bit by bit, by the time that it lasts.
+        self._shown *= max(1.0 - by / KEPT_MIN, 0.0)
         self._let_go()
 
     def _let_go(self) -> None:
         """Give back the slots of places to which nobody is on the way."""
-        idle = self._before[:, -1] == 0.0
-        for facility_id, slot in list(self._slots.items()):
-            if idle[slot]:
-                del self._slots[facility_id]
-                self._free_slots.append(slot)
-                row = self._rows.get(facility_id)
-                if row is not None:
-                    self._slot_of_row[row] = 0
+        for slot in np.flatnonzero(self._before[:, -1] < _NOBODY).tolist():
+            facility_id = self._ids[slot]
+            if facility_id is None:
+                continue
+            self._before[slot] = 0.0
+            self._shown[slot] = 0.0
+            self._ids[slot] = None
+            del self._slots[facility_id]
+            self._unused.append(slot)
+            row = self._rows.get(facility_id)
+            if row is not None:
+                self._slot_of_row[row] = 0
 
 
 def chosen(facility_id: UUID, arrive_minute: int) -> Sending:

@@ -83,10 +83,10 @@ class Outlooks:
             self._know_days(local)
         minute = 24 * 60 + local.hour * 60 + local.minute + local.second / 60
         age_min = age_s / 60.0
-        at, slot = self._places(ahead_min + minute)
-        usual = self._share(rows, at, slot)
+        slot, part = self._at(ahead_min + minute)
+        usual = self._share(rows, slot, part)
         spread = self._sds.reshape(-1).take(self._cells[slot] + rows) * self._wider[slot]
-        then = self._share(rows, *self._places(minute - age_min))
+        then = self._share(rows, *self._at(minute - age_min))
         return outlook(
             capacity,
             free_now,
@@ -123,20 +123,27 @@ class Outlooks:
             self.put(at, profile.means.reshape(CELLS, 1), profile.sds.reshape(CELLS, 1), own=False)
         self._kinds, self._kinds_made = by_row, made
 
-    def _places(self, minutes: Floats | float) -> tuple[Floats | float, Rows | int]:
-        """Where minutes after yesterday's midnight lie, in half hours' middles, and the half hour before."""
+    def _at(self, minutes: Floats | float) -> tuple[Rows | int, Floats | float]:
+        """Minutes after yesterday's midnight, as a half hour's middle and the way to the next, 0..1."""
         last = len(self._cells) - 2.0
         if isinstance(minutes, float):
-            at = min(max(minutes / _SLOT_MIN - 0.5, 0.0), last)
-            return at, int(at)
-        places = np.minimum(np.maximum(minutes / _SLOT_MIN - 0.5, 0.0), last)
-        return places, places.astype(np.intp)
+            place = min(max(minutes / _SLOT_MIN - 0.5, 0.0), last)
+            return int(place), place % 1.0
+        places = minutes * (1.0 / _SLOT_MIN)
+        places -= 0.5
+        places = np.fmin(np.fmax(places, 0.0), last)
+        slot = places.astype(np.intp)
+        places -= slot
+        return slot, places
 
-    def _share(self, rows: Rows, at: Floats | float, slot: Rows | int) -> Floats:
+    def _share(self, rows: Rows, slot: Rows | int, part: Floats | float) -> Floats:
         """The usual occupied share, between the middles of two half hours."""
         means = self._means.reshape(-1)
-        share = means.take(self._cells[slot] + rows) * ((slot + 1 - at) / SHARE_SCALE)
-        share += means.take(self._cells[slot + 1] + rows) * ((at - slot) / SHARE_SCALE)
+        share: Floats = means.take(self._cells[slot] + rows).astype(np.float64)
+        ahead = means.take(self._cells[slot + 1] + rows) - share
+        ahead *= part
+        share += ahead
+        share *= 1.0 / SHARE_SCALE
         return share
 
     def _know_days(self, local: datetime) -> None:

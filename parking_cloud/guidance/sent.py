@@ -24,6 +24,8 @@ from sensor_gateway.streams import read_after
 SENT_STREAM = "parking:guidance:sent"
 _KEPT = 20_000
 _GATHER_S = 1.0
+_MOST_GATHERED = 256
+"""Where drivers herd, a place is among the first of a second again and again."""
 
 log = structlog.get_logger(__name__)
 _decode = msgspec.json.Decoder(list[Sending]).decode
@@ -60,8 +62,10 @@ class SentStream:
         return True
 
     def show(self, facility_id: UUID, arrive_s: float) -> None:
-        """Note that this place stood first in an answer."""
-        self._shown[facility_id, int(arrive_s // 60)] += 1
+        """Note that this place stood first in an answer; of many places in one second only the first ones."""
+        key = (facility_id, int(arrive_s // 60))
+        if key in self._shown or len(self._shown) < _MOST_GATHERED:
+            self._shown[key] += 1
 
     async def _tell(self, sendings: Sequence[Sending]) -> None:
         body = msgspec.json.encode(sendings)
