@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from parking_cloud.accounts.consent_routes import route_handlers as consent_routes
 from parking_cloud.accounts.guards import public
 from parking_cloud.accounts.middleware import IdentityMiddleware
 from parking_cloud.accounts.routes import route_handlers as account_routes
@@ -37,6 +38,7 @@ from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.console.vehicles import route_handlers as vehicle_desk_routes
 from parking_cloud.driver.booking import route_handlers as booking_pages
+from parking_cloud.driver.data_routes import route_handlers as my_data_routes
 from parking_cloud.driver.installing import route_handlers as app_file_routes
 from parking_cloud.driver.me import route_handlers as my_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
@@ -87,6 +89,7 @@ from parking_cloud.refusals import exception_handlers
 from parking_cloud.registry.routes import RegistryController
 from parking_cloud.settlement.routes import route_handlers as settlement_routes
 from parking_cloud.sharing.routes import route_handlers as sharing_routes
+from parking_cloud.stays.parked_routes import route_handlers as parked_routes
 from parking_cloud.stays.routes import route_handlers as stay_routes
 from parking_cloud.tariffs.routes import route_handlers as tariff_routes
 from parking_cloud.web.assets import asset_routers, openapi_config, template_config
@@ -246,6 +249,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             ready,
             *account_routes,
             *vehicle_routes,
+            *consent_routes,
             *notice_routes,
             RegistryController,
             *occupancy_routes,
@@ -260,6 +264,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *tile_routes,
             *tariff_routes,
             *stay_routes,
+            *parked_routes,
             *payment_routes,
             *my_money_routes,
             *pay_place_routes,
@@ -278,6 +283,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *pay_pages,
             *sign_in_pages,
             *my_pages,
+            *my_data_routes,
             *receipt_pages,
             *sign_pages,
             *rate_pages,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parking_cloud.accounts import consent_models as consents
 from parking_cloud.accounts import driver_models as drivers
 from parking_cloud.accounts import models as accounts
 from parking_cloud.arrears import models as arrears
@@ -38,6 +39,7 @@ __all__ = [
     "arrears",
     "audit",
     "battery_flags",
+    "consents",
     "counting",
     "drivers",
     "enforcement",

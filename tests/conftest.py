@@ -87,7 +87,8 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
             text(
                 "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
                 " where n.nspname = 'public' and c.relkind in ('r', 'p') and not c.relispartition"
-                " and c.relname not in ('spatial_ref_sys', 'alembic_version', 'clue_kind')"
+                " and c.relname not in ('spatial_ref_sys', 'alembic_version', 'clue_kind',"
+                " 'consent_text', 'retention_rule')"
             )
         )
         await connection.execute(text(f"truncate {', '.join(tables)} restart identity cascade"))

@@ -32,7 +32,8 @@ UP: list[str] = [
             'unconfirmed', '', '未查到本市适用条款'),
         ('blocked_entrance', '{"zh-CN": "堵塞出入口", "en": "Entrance blocked"}', true, 3, 'unconfirmed',
             '', '未查到本市适用条款'),
-        ('abandoned_vehicle', '{"zh-CN": "长期停放的废弃车辆（僵尸车）", "en": "Abandoned vehicle"}', true, 4,
+        ('abandoned_vehicle', '{"zh-CN": "长期停放的废弃车辆（僵尸车）", "en": "Abandoned '
+            'vehicle"}', true, 4,
             'unconfirmed', '', '湖州市市容和环境卫生管理条例第16条，是否被2024年条例修改待核'),
         ('non_motor', '{"zh-CN": "非机动车乱停放", "en": "Bicycles and scooters in the way"}', true, 5,
             'confirmed', '道路交通安全法（2021）第59条', '国家法律法规数据库'),
@@ -180,9 +181,98 @@ UP: list[str] = [
     )
     """,
     "CREATE INDEX ix_barrier_payment_binding_id ON barrier_payment (binding_id)",
+    """
+    CREATE TABLE consent_text (
+        purpose TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        texts JSONB NOT NULL,
+        CONSTRAINT pk_consent_text PRIMARY KEY (purpose, version),
+        CONSTRAINT ck_consent_text_purpose CHECK (purpose in ('position', 'rating', 'sms'))
+    )
+    """,
+    """
+    INSERT INTO consent_text (purpose, version, texts) VALUES
+        ('position', 1, '{"zh-CN": {"title": "停车时使用我的位置", "body":
+            "您按“我停好了”时，用手机位置找出最近的泊位。位置只用于这一次查找，不保存。不同意也可以'
+            '手动选择停车场和泊位。"},
+            "en": {"title": "My position when I park", "body":
+            "When you press “I’m parked”, your position finds the nearest spaces. It is used for '
+            'that one search and not kept. Without it you choose the car park and space yourself."}}'),
+        ('rating', 1, '{"zh-CN": {"title": "公开我的评价文字", "body":
+            "您对停车服务写下的文字不署名公开，供他人参考。不同意时只计分，不公开文字。随时可以撤回。"},
+            "en": {"title": "Publish what I write in ratings", "body":
+            "What you write about a stay is shown to everybody, without your name. Without it only '
+            'your marks count. You can take it back at any time."}}'),
+        ('sms', 1, '{"zh-CN": {"title": "用短信提醒我", "body":
+            "离场时间、待支付费用和预约变化会发到您登录用的手机号。不同意时仍可在“我的”里看到全部通知。"},
+            "en": {"title": "Remind me by SMS", "body":
+            "Ends of bookings, what is to pay, and changes are sent to the phone you sign in with. '
+            'Without it you still find every notice on your page."}}')
+    """,
+    """
+    CREATE TABLE consent (
+        id UUID NOT NULL,
+        user_id UUID NOT NULL,
+        purpose TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        given_at timestamptz NOT NULL,
+        withdrawn_at timestamptz,
+        CONSTRAINT pk_consent PRIMARY KEY (id),
+        CONSTRAINT ck_consent_order CHECK (withdrawn_at >= given_at),
+        CONSTRAINT fk_consent_user_id FOREIGN KEY(user_id) REFERENCES user_account (id),
+        CONSTRAINT fk_consent_purpose_version FOREIGN KEY(purpose, version)
+            REFERENCES consent_text (purpose, version)
+    )
+    """,
+    """
+    CREATE UNIQUE INDEX uq_consent_one_at_a_time ON consent (user_id, purpose) WHERE withdrawn_at is null
+    """,
+    """
+    INSERT INTO consent (id, user_id, purpose, version, given_at)
+    SELECT gen_random_uuid(), user_id, 'sms', 1, changed_at FROM contact WHERE channel = 'sms'
+    """,
+    """
+    CREATE TABLE retention_rule (
+        what TEXT NOT NULL,
+        place INTEGER NOT NULL,
+        texts JSONB NOT NULL,
+        status TEXT NOT NULL,
+        source TEXT NOT NULL,
+        CONSTRAINT pk_retention_rule PRIMARY KEY (what),
+        CONSTRAINT ck_retention_rule_status CHECK (status in ('confirmed', 'unconfirmed'))
+    )
+    """,
+    """
+    INSERT INTO retention_rule (what, place, texts, status, source) VALUES
+        ('money', 1, '{"zh-CN": {"title": "账单、支付、退款、发票和预约记录",
+            "why": "会计和税务法律要求保存；具体年限待核实，期满删除。"},
+            "en": {"title": "Charges, payments, refunds, invoices and bookings",
+            "why": "Bookkeeping and tax law have them kept; for how many years is still to be '
+            'confirmed."}}',
+            'unconfirmed', '未查到具体条款'),
+        ('stays', 2, '{"zh-CN": {"title": "车辆的进出场记录",
+            "why": "属于车辆和停车场的记录，用于计费和争议，不再与您的账号关联。"},
+            "en": {"title": "The vehicle’s entries and exits",
+            "why": "They belong to the vehicle and the car park, for charging and disputes; no '
+            'longer linked to you."}}',
+            'unconfirmed', '未查到具体条款'),
+        ('reports', 3, '{"zh-CN": {"title": "您举报的线索", "why": "证据入库后不得更改；举报人信息已'
+            '删除。"},
+            "en": {"title": "Reports you made", "why": "Evidence is not changed after intake; who '
+            'reported is deleted."}}',
+            'confirmed', '行政处罚法（2021）第46、47条'),
+        ('looks', 4, '{"zh-CN": {"title": "谁查看过您的资料", "why": "审计记录只增不改，不含车牌和手'
+            '机号。"},
+            "en": {"title": "Who looked at your data", "why": "The audit log only grows; it holds '
+            'no plate and no number."}}',
+            'confirmed', '个人信息保护法第54条、网络安全法')
+    """,
 ]
 
 DOWN: list[str] = [
+    "DROP TABLE retention_rule",
+    "DROP TABLE consent",
+    "DROP TABLE consent_text",
     "DROP TABLE barrier_payment",
     "DROP TABLE licence_photo",
     "ALTER TABLE vehicle_binding DROP COLUMN proof",

@@ -176,9 +176,16 @@ async def holder_of(session: AsyncSession, book: PhoneBook, phone: str) -> UUID 
     return found
 
 
+async def sealed_phone(session: AsyncSession, user_id: UUID) -> bytes | None:
+    """The phone that a driver signs in by, sealed as contacts are."""
+    query = select(DriverPhone.phone_sealed).where(DriverPhone.user_id == user_id)
+    found: bytes | None = await session.scalar(query)
+    return found
+
+
 async def masked_phone(session: AsyncSession, book: PhoneBook, user_id: UUID) -> str:
     """What a driver is shown of the phone they sign in by; empty where they have none."""
-    sealed = await session.scalar(select(DriverPhone.phone_sealed).where(DriverPhone.user_id == user_id))
+    sealed = await sealed_phone(session, user_id)
     return "" if sealed is None else book.masked(sealed)
 
 

@@ -183,6 +183,13 @@ async def give_up(session: AsyncSession, who: Identity, binding_id: UUID, now: d
     await session.execute(text("delete from licence_photo where binding_id = :id"), {"id": binding_id})
 
 
+async def end_all(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """A driver gives up all they have or claim."""
+    query = select(VehicleBinding).where(VehicleBinding.user_id == user_id, VehicleBinding.state.in_(_LIVE))
+    for binding in await session.scalars(query.with_for_update()):
+        await _end(session, binding, now, reason="")
+
+
 async def claims(session: AsyncSession, vault: PlateVault, limit: int) -> list[ClaimOut]:
     """What waits for the desk, oldest first."""
     holder = select(VehicleBinding.plate_hash).where(VehicleBinding.state == "verified")

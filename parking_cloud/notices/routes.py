@@ -58,10 +58,18 @@ class NoticesController(Controller):
         vault = ContactVault(settings.plate_key)
         await service.set_contact(session, request.user.user_id, data, vault, clock.now())
 
+    @put("/contacts/own-phone", status_code=204)
+    async def use_own_phone(self, request: MeRequest, session: AsyncSession, clock: Clock) -> None:
+        """Be told by SMS, to the phone that you sign in by."""
+        language = pick_language(request.headers.get("accept-language"), request.query_params.get("lang"))
+        await service.use_own_phone(session, request.user.user_id, language, clock.now())
+
     @delete("/contacts/{channel:str}")
-    async def drop_contact(self, request: MeRequest, session: AsyncSession, channel: Channel) -> None:
+    async def drop_contact(
+        self, request: MeRequest, session: AsyncSession, clock: Clock, channel: Channel
+    ) -> None:
         """No more by this channel."""
-        await service.drop_contact(session, request.user.user_id, channel)
+        await service.drop_contact(session, request.user.user_id, channel, clock.now())
 
 
 route_handlers: list[ControllerRouterHandler] = [NoticesController]

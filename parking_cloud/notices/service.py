@@ -11,7 +11,9 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.accounts import vehicles
+from parking_cloud.accounts import consents, vehicles
+from parking_cloud.accounts.consents import Purpose
+from parking_cloud.accounts.phone_codes import sealed_phone
 from parking_cloud.kernel.contacts import Channel, ContactVault, checked
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.kernel.problems import LANGUAGES, NotFound
@@ -25,6 +27,11 @@ from parking_cloud.notices.schemas import (
     Reader,
     Texts,
 )
+
+
+class NoPhone(NotFound):
+    slug = "no-phone"
+    title = {"zh-CN": "这个账号没有登录手机号", "en": "This account has no phone to sign in by"}
 
 
 class NoticeNotFound(NotFound):
@@ -107,7 +114,9 @@ async def _contacts(session: AsyncSession, user_id: UUID | None) -> list[Contact
     if user_id is None:
         return []
     query = select(Contact).where(Contact.user_id == user_id).order_by(Contact.channel)
-    return list(await session.scalars(query))
+    found = (await session.scalars(query)).all()
+    agrees = await consents.givers(session, [user_id], Purpose.SMS)
+    return [contact for contact in found if contact.channel != Channel.SMS or agrees]
 
 
 async def given(session: AsyncSession, dedupe_keys: Collection[str]) -> dict[str, Given]:
@@ -178,17 +187,36 @@ async def set_contact(
     session: AsyncSession, user_id: UUID, stated: ContactIn, vault: ContactVault, now: datetime
 ) -> None:
     """Where the user wants to be told from now on. Raises NoSuchAddress."""
-    sealed = vault.seal(checked(Channel(stated.channel), stated.address))
-    values = {"sealed": sealed, "language": stated.language, "changed_at": now}
+    channel = Channel(stated.channel)
+    sealed = vault.seal(checked(channel, stated.address))
+    await _keep_contact(session, user_id, channel, sealed, stated.language, now)
+
+
+async def use_own_phone(session: AsyncSession, user_id: UUID, language: str, now: datetime) -> None:
+    """Be told by SMS to the phone that one signs in by. Raises NoPhone."""
+    sealed = await sealed_phone(session, user_id)
+    if sealed is None:
+        raise NoPhone()
+    await _keep_contact(session, user_id, Channel.SMS, sealed, language, now)
+
+
+async def _keep_contact(
+    session: AsyncSession, user_id: UUID, channel: Channel, sealed: bytes, language: str, now: datetime
+) -> None:
+    values = {"sealed": sealed, "language": language, "changed_at": now}
     await session.execute(
         insert(Contact)
-        .values(user_id=user_id, channel=stated.channel, **values)
+        .values(user_id=user_id, channel=channel.value, **values)
         .on_conflict_do_update(index_elements=["user_id", "channel"], set_=values)
     )
+    if channel is Channel.SMS:
+        await consents.give_newest(session, user_id, Purpose.SMS, now)
 
 
-async def drop_contact(session: AsyncSession, user_id: UUID, channel: Channel) -> None:
+async def drop_contact(session: AsyncSession, user_id: UUID, channel: Channel, now: datetime) -> None:
     """No more by this channel; what is on its way there is not sent."""
+    if channel is Channel.SMS:
+        await consents.withdraw(session, user_id, Purpose.SMS, now)
     parameters = {"user": user_id, "channel": channel.value}
     await session.execute(
         text("delete from contact where user_id = :user and channel = :channel"), parameters
@@ -199,6 +227,19 @@ async def drop_contact(session: AsyncSession, user_id: UUID, channel: Channel) -
             " where user_id = :user and channel = :channel and state = 'queued'"
         ),
         parameters,
+    )
+
+
+async def forget(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+    """An account is closed: nothing more is sent, and of what was, only that it was."""
+    for channel in (Channel.SMS, Channel.MAIL):
+        await drop_contact(session, user_id, channel, now)
+    await session.execute(
+        text(
+            "update notice set texts = '{}',"
+            " address_sealed = case when channel <> 'in_app' then cast('' as bytea) end where user_id = :user"
+        ),
+        {"user": user_id},
     )
 
 

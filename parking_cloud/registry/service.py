@@ -212,6 +212,13 @@ async def space_numbers(session: AsyncSession, space_ids: Collection[UUID]) -> d
     return {row.id: row.number for row in rows}
 
 
+async def space_by_number(session: AsyncSession, facility_id: UUID, number: str) -> UUID | None:
+    """The space that has this number at a facility."""
+    query = select(Space.id).where(Space.facility_id == facility_id, Space.number == number)
+    found: UUID | None = await session.scalar(query)
+    return found
+
+
 class NearSpace(NamedTuple):
     """A space near a place."""
 

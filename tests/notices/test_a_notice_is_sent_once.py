@@ -124,7 +124,7 @@ async def test_a_withdrawn_contact_gets_nothing_more(sessions: Sessions) -> None
     user = await somebody(sessions)
     await tell(sessions, Reader(user_id=user))
     async with transaction(sessions) as session:
-        await service.drop_contact(session, user, Channel.SMS)
+        await service.drop_contact(session, user, Channel.SMS, NOW)
     sms = ScriptedCarrier()
     assert await NoticeDesk(sessions, {Channel.SMS: sms}, VAULT).send_some(NOW) == 0
 
