@@ -31,7 +31,7 @@ from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
 PAGE = "/console/signs"
-_DOOR = {NotSignedIn: to_the_door, NotAllowed: to_the_door}
+_DOOR: dict[int | type[Exception], Any] = {NotSignedIn: to_the_door, NotAllowed: to_the_door}
 
 PageRequest = Request[Identity, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
