@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from parking_cloud.launcher import Platform
+from tests.e2e.accessibility import assert_accessible
 from tests.e2e.browsing import chromium, phone
 from tests.e2e.paying import GOOD, ask, forget_tries, new_plate, type_card
 from tests.e2e.sharing_scene import HALL_NAME, open_hall, with_vehicle
@@ -52,6 +53,7 @@ def book(platform: Platform, page: Page, hall: str) -> None:
     expect(page.locator("#week .bar button")).not_to_have_count(0)
     expect(page.locator("#found")).to_contain_text("剩 6 个泊位")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert_accessible(page)
     page.get_by_role("button", name="预约并支付 ¥8.00").tap()
     expect(page.locator("#amount")).to_have_text("¥8.00")
     expect(page.locator("#hold")).to_contain_text(re.compile(r"还剩 9:\d\d"))
@@ -77,6 +79,8 @@ def test_booked_paid_and_given_back(platform: Platform, page: Page, hall: str) -
     expect(page.locator("#gate")).to_be_visible()
     expect(page.get_by_role("link", name="高德地图")).to_have_attribute("href", re.compile("uri.amap.com"))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    assert_accessible(page)
 
     expect(page.locator("#comes-back")).to_contain_text("退回 ¥")
     page.get_by_role("button", name="取消预约").tap()
