@@ -46,6 +46,7 @@ from parking_cloud.driver.quality import route_handlers as quality_pages
 from parking_cloud.driver.rate import route_handlers as rate_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
+from parking_cloud.driver.sharing import route_handlers as sharing_page_routes
 from parking_cloud.driver.sign_in import route_handlers as sign_in_pages
 from parking_cloud.driver.signs import route_handlers as sign_pages
 from parking_cloud.enforcement.routes import route_handlers as enforcement_routes
@@ -278,6 +279,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *ranking_routes,
             *invoice_routes,
             *driver_routes,
+            *sharing_page_routes,
             *app_file_routes,
             *booking_pages,
             *pay_pages,

@@ -103,3 +103,17 @@ async def test_over_http_everybody_sees_what_is_published_and_managers_their_own
         assert own["city"]["opened"] == 3
         nobody = Identity(user_id=uuid4(), username="li", role=Role.DRIVER)
         assert (await client.get(f"{url}/running", headers=signed(nobody))).status_code == 403
+
+
+async def test_the_page_shows_it_in_both_languages(session: AsyncSession, settings: Settings) -> None:
+    async with AsyncTestClient[Any](create_app(settings, FixedClock(SECOND_OF_DECEMBER))) as client:
+        empty = await client.get("/sharing?lang=en")
+        assert (empty.status_code, "not published yet" in empty.text) == (200, True)
+        await a_month(session)
+        await publish_month(session, SECOND_OF_DECEMBER)
+        await session.commit()
+        english = (await client.get("/sharing?lang=en&month=2026-11")).text
+        chinese = (await client.get("/sharing?lang=zh-CN")).text
+        assert "5 opened of a goal of 3500" in english
+        assert "已开放 5 个，目标 3500 个" in chinese
+        assert (await client.get("/sharing?month=2026-10")).status_code == 404

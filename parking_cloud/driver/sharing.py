@@ -1,0 +1,82 @@
+"""/sharing: how shared spaces are used, as published each month, for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any, NamedTuple
+
+from litestar import Request, get
+from litestar.params import Parameter
+from litestar.response import Template
+from litestar.types import ControllerRouterHandler
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from parking_cloud.accounts.guards import public
+from parking_cloud.driver.sharing_texts import SHARING_TEXTS
+from parking_cloud.kernel.clock import city_time
+from parking_cloud.kernel.money import Fen, format_yuan
+from parking_cloud.kernel.problems import pick_language
+from parking_cloud.kernel.settings import Settings
+from parking_cloud.sharing.use import Use, published_month, published_months
+from parking_cloud.sharing.use_routes import first_of
+from parking_cloud.web.assets import page_headers
+from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
+
+PageRequest = Request[Any, Any, Any]
+_HEIGHT, _STEP = 120, 46
+
+
+class Bar(NamedTuple):
+    """A month's bar on the picture, in its own units."""
+
+    x: int
+    y: float
+    height: float
+    month: str
+    opened: int
+
+
+def bars(months: Sequence[tuple[date, Use]], goal: int) -> list[Bar]:
+    """The months as bars; the goal is at the top, unless more was opened."""
+    top = max([goal, *(use.opened for _, use in months)], default=1) or 1
+    found = []
+    for number, (month, use) in enumerate(months):
+        height = round(_HEIGHT * use.opened / top, 1)
+        found.append(Bar(number * _STEP, _HEIGHT - height, height, f"{month:%Y-%m}", use.opened))
+    return found
+
+
+@get("/sharing", guards=[public], include_in_schema=False)
+async def sharing_page(
+    request: PageRequest,
+    reading: AsyncSession,
+    settings: Settings,
+    month: Annotated[str, Parameter(pattern=r"^(\d{4}-\d{2})?$")] = "",
+    lang: str = "",
+) -> Template:
+    """A month as it was published, and how the months before were."""
+    language = pick_language(None, lang if lang in SHARING_TEXTS else request.cookies.get(LANGUAGE_COOKIE))
+    found = await published_month(reading, first_of(month) if month else None)
+    months = await published_months(reading, 12)
+    context: dict[str, Any] = {
+        "t": SHARING_TEXTS[language],
+        "language": language,
+        "other": "en" if language == "zh-CN" else "zh-CN",
+        "found": found,
+        "bars": bars(months, found.use.goal if found else 0),
+        "width": max(len(months) * _STEP, 1),
+        "height": _HEIGHT,
+        "yuan": lambda amount: format_yuan(Fen(amount)),
+        "published_at": f"{city_time(found.published_at):%Y-%m-%d}" if found else "",
+    }
+    return Template(
+        "sharing.html",
+        context=context,
+        status_code=404 if month and found is None else 200,
+        headers=page_headers(settings) | {"Content-Language": language},
+        cookies=[language_cookie(language)] if lang in SHARING_TEXTS else [],
+    )
+
+
+route_handlers: list[ControllerRouterHandler] = [sharing_page]
