@@ -8,7 +8,7 @@ from litestar import Request, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from litestar.response import Redirect, Template
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import allow
@@ -31,7 +31,7 @@ from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
 PAGE = "/console/signs"
-_DOOR: dict[int | type[Exception], Any] = {NotSignedIn: to_the_door, NotAllowed: to_the_door}
+_DOOR: ExceptionHandlersMap = {NotSignedIn: to_the_door, NotAllowed: to_the_door}
 
 PageRequest = Request[Identity, Any, Any]
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]

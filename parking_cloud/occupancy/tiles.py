@@ -1,7 +1,8 @@
 """Facilities as vector tiles, made by PostGIS: many at once for a map, with what is free now.
 
 Where several fall into one cell of the tile's grid they are one point with their sums, so a tile stays small
-however large the city is. A tile carries one cell more on each side, whole, so that neighbours agree on it.
+however large the city is. A tile carries whole cells of its neighbours too: what hangs over an edge is drawn
+alike on both sides.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 DEEPEST_ZOOM = 20
-_SINGLE_FROM = 14
-"""From this zoom on, only what would lie on top of one another is put together."""
-_COARSE, _FINE = 16, 64
-"""Cells along a tile's side."""
-_MARGIN = 1 / _COARSE
-"""How much of the neighbours a tile carries; whole cells of both grids."""
+_CELLS = ((13, 4), (15, 8))
+"""Below these zooms: so many cells along a tile's side, each about as wide as a symbol on the map."""
+_FINE = 64
+"""From there on only what would lie on top of one another is put together."""
+_MARGIN = 1 / 4
+"""How much of the neighbours a tile carries: more than a symbol hangs over, in whole cells of every grid."""
 _EXTENT = 4096
 _WHOLE_BELOW = 8
 """Tiles so large hold the whole city: there the index would only be in the way (and edges of such boxes,
@@ -92,7 +93,7 @@ def tile_parameters(tile: Tile, oldest: datetime) -> dict[str, Any]:
         "x": tile.x,
         "y": tile.y,
         "margin": _MARGIN,
-        "cells": _FINE if tile.z >= _SINGLE_FROM else _COARSE,
+        "cells": next((cells for below, cells in _CELLS if tile.z < below), _FINE),
         "extent": _EXTENT,
         "buffer": int(_EXTENT * _MARGIN),
         "oldest": oldest,

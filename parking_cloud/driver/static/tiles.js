@@ -87,7 +87,7 @@ const FacilityTiles = L.GridLayer.extend({
 });
 
 function radius({ count, capacity }) {
-  if (count > 1) return Math.min(16 + Math.log2(count) * 2.5, 30);
+  if (count > 1) return Math.min(16 + Math.log2(count) * 2, 28);
   return capacity > 200 ? 19 : capacity > 60 ? 16 : 13.5;
 }
 
