@@ -32,6 +32,7 @@ from parking_cloud.console.health import route_handlers as health_routes
 from parking_cloud.console.payment_deeds import route_handlers as payment_deed_routes
 from parking_cloud.console.payments import route_handlers as console_payment_routes
 from parking_cloud.console.places import route_handlers as console_place_routes
+from parking_cloud.console.ratings import route_handlers as console_rating_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.console.settlement import route_handlers as settlement_page_routes
 from parking_cloud.console.stays import route_handlers as console_stay_routes
@@ -297,6 +298,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *board_page_routes,
             *arrears_page_routes,
             *settlement_page_routes,
+            *console_rating_routes,
             *console_place_routes,
             *console_payment_routes,
             *payment_deed_routes,

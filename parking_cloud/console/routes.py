@@ -21,6 +21,7 @@ from parking_cloud.accounts.service import AccountLocked, WrongPassword
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.console.health import MAY_SEE
 from parking_cloud.console.payments import MAY_SEE_MONEY
+from parking_cloud.console.ratings import MAY_SEE_RATINGS
 from parking_cloud.console.stays import SEE_STAYS
 from parking_cloud.console.tariffs import MAY_SEE_TARIFFS
 from parking_cloud.console.vehicles import AT_THE_DESK
@@ -66,6 +67,7 @@ async def overview(
             "sees_tariffs": request.user.role in MAY_SEE_TARIFFS,
             "sees_stays": request.user.role in SEE_STAYS,
             "sees_money": request.user.role in MAY_SEE_MONEY,
+            "sees_ratings": request.user.role in MAY_SEE_RATINGS,
             "at_the_desk": request.user.role in AT_THE_DESK,
             "sees_signs": request.user.role in MAY_SEE_SIGNS,
             "makes_places": request.user.role in MAY_MAKE,

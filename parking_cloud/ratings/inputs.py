@@ -19,6 +19,8 @@ from parking_cloud.ratings.models import FacilityDataDay, Rating
 from parking_cloud.ratings.rules import Formula, Inputs, Measured, Tally, city_tallies
 from parking_cloud.ratings.schemas import Fact, Question
 from parking_cloud.registry.service import capacities
+from parking_cloud.sharing.service import booked_counts
+from parking_cloud.sharing.turn_away_records import turn_away_counts
 from parking_cloud.stays.service import closed_counts
 
 _AT_ONCE = 5_000
@@ -79,6 +81,9 @@ async def _facts(session: AsyncSession, since: datetime, until: datetime) -> Fac
     upheld = await upheld_counts(session, since, until)
     for facility, stays in (await closed_counts(session, since, until)).items():
         found[facility][Fact.COMPLAINTS] = Measured(upheld.get(facility, 0), stays)
+    turned_away = await turn_away_counts(session, since, until)
+    for facility, booked in (await booked_counts(session, since, until)).items():
+        found[facility][Fact.TURN_AWAYS] = Measured(min(turned_away.get(facility, 0), booked), booked)
     for facility, samples, known, spaces, spaces_known in await _data_days(session, since, until):
         found[facility][Fact.DOWNTIME] = Measured(samples - known, samples)
         if spaces:

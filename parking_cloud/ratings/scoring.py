@@ -21,7 +21,7 @@ from parking_cloud.ratings.models import FacilityScore, FacilityScoreDay
 from parking_cloud.ratings.rules import Explained, Inputs, explain
 from parking_cloud.ratings.schemas import LineOut, Score, ScoreOut
 from parking_cloud.ratings.words import line_words
-from parking_cloud.registry.service import FacilityLabel, facility_label
+from parking_cloud.registry.service import FacilityLabel, facility_label, facility_names
 
 NIGHT_HOUR = 3
 """From this hour of the city on, a day's scores are made."""
@@ -166,10 +166,27 @@ async def score_of(session: AsyncSession, id_or_code: str, day: date) -> ScoreOu
     known = (await known_scores(session, day, [label.id])).get(label.id)
     if known is None:
         raise NoScore()
+    return _shown(label.id, label.name, known)
+
+
+async def lowest_scores(
+    session: AsyncSession, facility_ids: Collection[UUID] | None, day: date, limit: int
+) -> list[ScoreOut]:
+    """The lowest of the newest scores, line by line; what has none stands last."""
+    query = select(FacilityScore.facility_id).order_by(FacilityScore.score.asc().nulls_last()).limit(limit)
+    if facility_ids is not None:
+        query = query.where(FacilityScore.facility_id.in_(facility_ids))
+    lowest = list(await session.scalars(query))
+    names = await facility_names(session, lowest)
+    known = await known_scores(session, day, lowest)
+    return [_shown(facility, names[facility], known[facility]) for facility in lowest if facility in known]
+
+
+def _shown(facility_id: UUID, name: str, known: Known) -> ScoreOut:
     explained = known.explained
     return ScoreOut(
-        facility_id=label.id,
-        facility=label.name,
+        facility_id=facility_id,
+        facility=name,
         day=known.day,
         value=tenths(explained.score),
         low=tenths(explained.low),

@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.gates.allow_list import pass_states
 from parking_cloud.kernel.money import Fen
 from parking_cloud.registry.sharing import SharedSpace, shared_spaces
 from parking_cloud.sharing import rules
-from parking_cloud.sharing.models import Booking
+from parking_cloud.sharing.models import Booking, BookingSlot
 from parking_cloud.sharing.plans import published
 from parking_cloud.sharing.schemas import Bookable, BookingFacts, BookingKind, BookingState, Slot, Why
 from parking_cloud.sharing.times import Span
@@ -193,3 +193,17 @@ async def concerned(session: AsyncSession, facility_id: UUID, span: Span, now: d
         {"facility": facility_id, "start": span.start, "end": span.end, "now": now},
     )
     return list(rows)
+
+
+async def booked_counts(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, int]:
+    """How many booked times began between two moments that were neither cancelled nor never paid, by
+    facility."""
+    kept = [BookingState.CONFIRMED.value, BookingState.ENDED.value, BookingState.TURNED_AWAY.value]
+    begun = func.lower(BookingSlot.during)
+    rows = await session.execute(
+        select(Booking.facility_id, func.count())
+        .join(BookingSlot, BookingSlot.booking_id == Booking.id)
+        .where(Booking.state.in_(kept), begun >= since, begun < until)
+        .group_by(Booking.facility_id)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -18,9 +18,11 @@ from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.ratings import ranking
+from parking_cloud.ratings.schemas import RatingIn
 from parking_cloud.ratings.scoring import make_scores
+from tests.arrears.parts import CHIEF
 from tests.payments.parts import minute, priced_garage
-from tests.ratings.parts import holder, stayed, voted
+from tests.ratings.parts import holder, rated, staff, stayed, voted
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 Client = AsyncTestClient[Any]
@@ -117,3 +119,29 @@ async def test_a_quarter_that_is_over_is_shown_with_its_files(
         page = (await client.get("/quality?quarter=2026Q4")).text
     assert "不再更改" in page
     assert "/v1/quality/rankings/2026Q4/export/csv" in page
+
+
+async def test_the_city_and_an_operator_do_their_part_at_the_console(
+    settings: Settings, session: AsyncSession, client: Client, garage: UUID
+) -> None:
+    who = await holder(session, since=minute(0))
+    held = await rated(session, who, garage, RatingIn(staff=1, text="骗子，电话13812345678"))
+    shown = await rated(session, who, garage, RatingIn(price=2, text="价格牌看不清"), at=70)
+    await make_scores(session, minute(190))
+    operators = await staff(session)
+    city, own = cookie(settings, CHIEF), cookie(settings, operators)
+    page = (await client.get("/console/ratings", headers=city)).text
+    assert "骗子，＊＊＊" in page.replace("电话", "")
+    hide = {"state": "hidden", "reason": "辱骂他人"}
+    done = await client.post(f"/console/ratings/{held.id}/decision", data=hide, headers=city)
+    assert "已隐藏" in done.text
+    page = (await client.get("/console/ratings?lang=en", headers=own)).text
+    assert "价格牌看不清" in page
+    assert "13812345678" not in page
+    wrong = await client.post(
+        f"/console/ratings/{shown.id}/answer", data={"text": "请联系 13812345678"}, headers=own
+    )
+    assert "Not valid" in wrong.text
+    done = await client.post(f"/console/ratings/{shown.id}/answer", data={"text": "已换新牌"}, headers=own)
+    assert "The answer is shown" in done.text
+    assert "已换新牌" in (await client.get("/quality/facilities/garage")).text

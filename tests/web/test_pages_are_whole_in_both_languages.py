@@ -13,6 +13,7 @@ from parking_cloud.console.board_texts import BOARD_TEXTS
 from parking_cloud.console.health_texts import HEALTH_TEXTS
 from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
+from parking_cloud.console.rating_texts import RATING_DESK_TEXTS
 from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
 from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
@@ -55,6 +56,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         SIGNS_TEXTS,
         SHARING_TEXTS,
         RATE_TEXTS,
+        RATING_DESK_TEXTS,
         QUALITY_TEXTS,
         BOARD_TEXTS,
         PLACE_TEXTS,
