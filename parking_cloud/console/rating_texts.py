@@ -87,7 +87,7 @@ RATING_DESK_TEXTS: dict[str, dict[str, str]] = {
         "hide": "Hide it",
         "reason": "Reason (the author is told)",
         "to_answer": "What drivers wrote",
-        "to_answer_hint": "Each is answered once, and the answer may be changed for a day. Everybody reads it;"
+        "to_answer_hint": "Each is answered once, and the answer may be changed for a day. All can read it;"
         " it may hold no personal data.",
         "nothing_to_answer": "Nobody has written anything yet.",
         "answer": "Answer",
