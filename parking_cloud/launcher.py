@@ -135,6 +135,8 @@ class Platform:
             "PARKING_SPOOL_FOLDER": str(self.home / "spool"),
             "PARKING_WORKER_METRICS_PORT": str(worker_port),
             "PARKING_DEMO": "1",
+            # The local adapters of gates are on this machine.
+            "PARKING_HOOKS_INSIDE": "1",
             "PARKING_SECURE_COOKIES": "0",
             "PARKING_PUBLIC_URL": os.environ.get("PARKING_PUBLIC_URL") or api_url,
         }

@@ -15,7 +15,9 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user
 from parking_cloud.demo.boards import ensure_boards
 from parking_cloud.demo.city import GATED_OPERATOR, build_city
+from parking_cloud.demo.gates import ensure_gates, ensure_months
 from parking_cloud.demo.history import ensure_history
+from parking_cloud.demo.outside import outside_url
 from parking_cloud.demo.people import ensure_people
 from parking_cloud.demo.tariffs import ensure_tariffs
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
@@ -73,6 +75,8 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             await ensure_history(session, datetime.now(UTC))
             await ensure_people(session, drivers, settings)
             await ensure_boards(session, build_city(), credentials.signs_key, datetime.now(UTC))
+            await ensure_gates(session, build_city().facilities, outside_url(), datetime.now(UTC))
+            await ensure_months(session, datetime.now(UTC))
             for source, key in credentials.api_keys.items():
                 await upsert_api_key(
                     session,

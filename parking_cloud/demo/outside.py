@@ -1,4 +1,4 @@
-"""`python -m parking_cloud.demo.outside`: the adapters of the carriers and of the invoice service, for the
+"""`python -m parking_cloud.demo.outside`: the adapters of carriers, the invoice service and gates, for the
 demo.
 
 It takes what the real ones take, once by its id also after a kill -9, and sends nothing anywhere: what
@@ -22,6 +22,8 @@ from litestar.exceptions import NotAuthorizedException
 
 _KINDS = ("sms", "mail", "invoice")
 _SHOWN = 200
+_SLOW_S = 8.0
+"""Longer than the platform waits for a gate's answer."""
 
 
 class Inbox:
@@ -93,6 +95,21 @@ def create_outside(inbox: Inbox, key: str) -> Litestar:
         number = await asyncio.to_thread(inbox.take, "invoice", str(body["id"]), json.dumps(body))
         return Response({"number": f"D{number:020d}", "url": ""})
 
+    @post("/gate/{mood:str}/{code:str}", status_code=200)
+    async def gate(request: Request[Any, Any, Any], mood: str, code: str) -> Response[dict[str, Any]]:
+        """The adapter of a shared facility's gate; it opens nothing, and behaves as its address says."""
+        if mood == "away":
+            return Response({}, status_code=503)
+        if mood == "slow":
+            await asyncio.sleep(_SLOW_S)
+        data = (await request.json())["data"]
+        await asyncio.to_thread(inbox.take, "gate", f"{code}-{data['version']}", json.dumps(_told(data)))
+        ids = [entry["id"] for entry in data["entries"]]
+        if mood == "full":
+            refused = [{"id": id_, "reason": "名单已满（演示）"} for id_ in ids]
+            return Response({"version": data["version"], "accepted": [], "refused": refused})
+        return Response({"version": data["version"], "accepted": ids, "refused": []})
+
     @get("/inbox")
     async def shown(request: Request[Any, Any, Any]) -> list[dict[str, Any]]:
         check(request)
@@ -102,7 +119,18 @@ def create_outside(inbox: Inbox, key: str) -> Litestar:
     async def health() -> dict[str, str]:
         return {"status": "ready"}
 
-    return Litestar(route_handlers=[take, shown, health], openapi_config=None)
+    return Litestar(route_handlers=[take, gate, shown, health], openapi_config=None)
+
+
+def outside_url() -> str:
+    """Where this process listens, by the environment."""
+    return f"http://127.0.0.1:{os.environ.get('PARKING_OUTSIDE_PORT', '8090')}"
+
+
+def _told(data: dict[str, Any]) -> dict[str, Any]:
+    """What a gate was told, without plates: the inbox is read by people."""
+    entries = [{**entry, "plate": "***" if entry["plate"] else None} for entry in data["entries"]]
+    return {**data, "entries": entries}
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ SHARING_TEXTS: dict[str, dict[str, str]] = {
         "how": "How this is counted",
         "how_opened": "Spaces opened: those that were open to everybody at any time of the month, by the"
         " published times. Hours are spaces times hours.",
-        "how_turned": "Turned away: booked vehicles that were not let in at their time, as their drivers said;"
+        "how_turned": "Turned away: booked vehicles that were not let in at their time, as drivers said;"
         " all their money went back.",
         "how_never": "Open in name only: looked at every ten minutes while open; on at least 5 days of the"
         " month, and usable on fewer than one day in ten (taken all the time without a booking, or not seen"
