@@ -171,9 +171,9 @@ class _District:
             drive_min=drive_min,
             price=nothing,
             chance=said.chance,
-            score=nothing,
+            service_min=np.zeros(PLACES),
             free_now=self.told,
-            usable=np.ones(PLACES, np.bool_),
+            usable=None,
         )
         cost = rules.costs(places, Prefer.BALANCED, rules.minutes_lost(_DISTRICT_M / 2, PLACES))
         return rules.ranked(places, cost, rules.tiers(places, float(drive_min.mean())))

@@ -36,6 +36,11 @@ class Question(NamedTuple):
     """How far in a straight line one may walk."""
 
     @property
+    def leave_at(self) -> datetime:
+        """When the booked time ends: bookings are made of whole minutes."""
+        return self.arrive_at.replace(second=0, microsecond=0) + timedelta(minutes=self.asked.stay_minutes)
+
+    @property
     def ahead_s(self) -> float:
         return (self.arrive_at - self.now).total_seconds()
 

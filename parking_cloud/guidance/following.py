@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import msgspec
@@ -24,6 +24,7 @@ from parking_cloud.occupancy.events import EVENTS_STREAM, FacilityEvent
 from sensor_gateway.streams import newest_id, read_after, read_range
 
 RELOAD_EVERY = timedelta(seconds=60)
+_SHARED_EVERY = timedelta(seconds=10)
 _SILENCE = timedelta(seconds=5)
 _SLOWEST_S = 10.0
 
@@ -67,10 +68,18 @@ class Follower:
                 delay = min(delay * 2, _SLOWEST_S)
                 continue
             delay = 0.2
+            await self._wait_for_more()
+
+    async def _wait_for_more(self) -> None:
+        """Until everything is to be read again; meanwhile what can be booked is kept up."""
+        for _ in range(RELOAD_EVERY // _SHARED_EVERY):
             try:
-                await asyncio.wait_for(self._wanted.wait(), RELOAD_EVERY.total_seconds())
+                await asyncio.wait_for(self._wanted.wait(), _SHARED_EVERY.total_seconds())
+                return
             except TimeoutError:
-                continue
+                pass
+            with suppress(SQLAlchemyError, OSError):
+                await self._loader.load_shared(self._clock.now())
 
     async def _follow(self) -> None:
         delay = 0.1

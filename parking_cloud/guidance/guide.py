@@ -39,13 +39,12 @@ class Guide:
         travel: Travel,
         clock: Clock,
     ) -> None:
-        self.known = Known(sent.sent)
+        self.known = Known(sent.sent, timedelta(seconds=settings.stale_after_s))
         self._loader = Loader(sessions, reading, self.known)
         self._follower = Follower(redis, self._loader, self.known, clock)
         self._sent = sent
         self._travel = travel
         self._clock = clock
-        self._stale_s = timedelta(seconds=settings.stale_after_s).total_seconds()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -60,11 +59,11 @@ class Guide:
         question = question_of(asked, self._clock.now(), self._travel)
         found = candidates(self.known.index, question)
         drive = None if question.origin is None else await self._drive(question, question.origin, found)
-        weighed = weigh(self.known, self._travel, question, found, drive, self._stale_s)
-        if weighed.order and weighed.order[0] not in weighed.access:
+        weighed = weigh(self.known, self._travel, question, found, drive)
+        if weighed.order and weighed.order[0] not in weighed.entry.access:
             first = int(weighed.rows[weighed.order[0]])
             self._sent.show(self.known.index.ids[first], question.arrive_at.timestamp())
-        return say(self.known, question, found, weighed, walk_factor=self._travel.pace.walk_factor)
+        return say(self.known, self._travel, question, found, weighed)
 
     async def _wait(self) -> None:
         try:

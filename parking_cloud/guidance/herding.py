@@ -57,6 +57,8 @@ class Sent:
         self._shown = np.zeros(_GROW, np.float32)
         self._first = 0
         self._rows: Mapping[UUID, int] = {}
+        self.touched: set[int] = set()
+        """Rows to which more are on the way than before; who keeps what follows from that empties it."""
         self._slot_of_row: NDArray[np.intp] = np.zeros(0, np.intp)
 
     def arrange(self, rows: Mapping[UUID, int], count: int) -> None:
@@ -80,6 +82,9 @@ class Sent:
             self._shown[slot] += weight
         if slot:
             self._before[slot, column + 1 :] += weight
+        row = self._rows.get(sending.facility_id)
+        if row is not None:
+            self.touched.add(row)
 
     def before(self, rows: NDArray[np.intp], seen_s: Floats, arrive_s: Floats | float) -> Floats:
         """For each row: drivers who come before `arrive_s` and are not in a count seen at `seen_s`.

@@ -6,7 +6,7 @@ given to another facility. The tree holds those that have a position and exist.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,8 +19,10 @@ from scipy.spatial import cKDTree
 from parking_cloud.guidance.geodesy import Floats, in_space, over_ground
 from parking_cloud.guidance.links import open_in
 from parking_cloud.guidance.prices import NO_TARIFF
-from parking_cloud.guidance.schemas import FacilityFacts
+from parking_cloud.guidance.rules import service_minutes
+from parking_cloud.guidance.schemas import FacilityFacts, ScoreOut
 from parking_cloud.kernel.coordinates import Crs, Position, from_wgs84
+from parking_cloud.ratings.schemas import Score
 from parking_cloud.registry.guide import BUCKETS, GuideRow, bucket_of
 from parking_cloud.registry.opening import Opening, opening_of
 
@@ -42,13 +44,13 @@ _COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "seen_s": (np.float64, np.nan),
     "quality": (np.int8, _QUALITY["unknown"]),
     "by_booking": (np.bool_, False),
-    "limited": (np.bool_, False),
+    "special": (np.bool_, False),
     "kind": (np.int8, 0),
     "accessible": (np.int32, 0),
     "charging": (np.int32, 0),
     "large": (np.int32, 0),
     "height_cm": (np.int32, NO_LIMIT_CM),
-    "score": (np.float64, np.nan),
+    "service_min": (np.float64, service_minutes(None)),
     "tariff": (np.int32, NO_TARIFF),
 }
 
@@ -69,13 +71,14 @@ class FacilityIndex:
     seen_s: Floats
     quality: NDArray[np.int8]
     by_booking: NDArray[np.bool_]
-    limited: NDArray[np.bool_]
+    special: NDArray[np.bool_]
+    """Not always open to everybody."""
     kind: NDArray[np.int8]
     accessible: NDArray[np.int32]
     charging: NDArray[np.int32]
     large: NDArray[np.int32]
     height_cm: NDArray[np.int32]
-    score: Floats
+    service_min: Floats
     tariff: NDArray[np.int32]
 
     def __init__(self) -> None:
@@ -83,7 +86,7 @@ class FacilityIndex:
         self.ids: list[UUID] = []
         self.codes: list[str] = []
         self.kinds: list[str] = []
-        self.facts: list[msgspec.Raw] = []
+        self.facts: list[bytes] = []
         """FacilityFacts as JSON."""
         self.observed_at: list[datetime | None] = []
         self.score_said: list[msgspec.Raw] = []
@@ -98,6 +101,8 @@ class FacilityIndex:
         """Of the rows that are not always open."""
         self.buckets: list[list[int]] = [[] for _ in range(BUCKETS)]
         """Rows by the bucket their facility lies in (registry/guide.py)."""
+        self.touched: set[int] = set()
+        """Rows that have changed, for who keeps what follows from them; who reads it empties it."""
         self._gone: set[int] = set()
         self._tree: cKDTree | None = None
         self._tree_rows: Rows = np.zeros(0, np.intp)
@@ -122,9 +127,11 @@ class FacilityIndex:
         self.charging[at] = row.charging_spaces
         self.large[at] = row.large_spaces
         self.height_cm[at] = NO_LIMIT_CM if row.height_limit_cm is None else row.height_limit_cm
-        self.limited[at] = bool(row.opening_hours)
+        self.special[at] = bool(row.opening_hours) or self.by_booking[at]
+        self.openings.pop(at, None)
         if row.opening_hours:
             self.openings[at] = opening_of(row.opening_hours)
+        self.touched.add(at)
         self._place(at, row)
         return at
 
@@ -137,7 +144,7 @@ class FacilityIndex:
         self.ids.append(row.id)
         self.codes.append(row.code)
         self.kinds.append(row.kind)
-        self.facts.append(msgspec.Raw())
+        self.facts.append(b"")
         self.observed_at.append(None)
         self.score_said.append(NO_SCORE)
         return at
@@ -171,7 +178,7 @@ class FacilityIndex:
             row.name, _pair(from_wgs84(entrance, Crs.GCJ02)), _pair(from_wgs84(entrance, Crs.BD09))
         )
         said = {name: getattr(row, name) for name in FacilityFacts.__struct_fields__ if name != "open_in"}
-        self.facts[at] = msgspec.Raw(msgspec.json.encode(FacilityFacts(**said, open_in=links)))
+        self.facts[at] = msgspec.json.encode(FacilityFacts(**said, open_in=links))
 
     def remove(self, facility_id: UUID) -> None:
         """It exists no more."""
@@ -197,6 +204,16 @@ class FacilityIndex:
         self.seen_s[at] = np.nan if observed_at is None else observed_at.timestamp()
         self.quality[at] = _QUALITY[quality]
         self.observed_at[at] = observed_at
+        self.touched.add(at)
+
+    def rate(self, scores: Mapping[UUID, Score]) -> None:
+        """Published scores, as far as they have changed."""
+        for facility_id, score in scores.items():
+            at = self.row_of.get(facility_id)
+            if at is None:
+                continue
+            said = msgspec.json.encode(ScoreOut(score.value, score.stars, score.count))
+            self.service_min[at], self.score_said[at] = service_minutes(score.value), msgspec.Raw(said)
 
     def nearest(self, lat: float, lon: float, count: int) -> Near:
         """The nearest facilities to a WGS-84 point."""

@@ -13,11 +13,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.guidance.herding import Sent
+from parking_cloud.guidance.hopes import AllHopes
 from parking_cloud.guidance.index import FacilityIndex
-from parking_cloud.guidance.outlooks import Outlooks, load_outlooks
+from parking_cloud.guidance.outlooks import load_outlooks
 from parking_cloud.guidance.prices import Prices
+from parking_cloud.guidance.shared import Shared
 from parking_cloud.kernel.db import transaction
 from parking_cloud.occupancy import service as occupancy
+from parking_cloud.ratings.scoring import scores
 from parking_cloud.registry.guide import BUCKETS, FIRST, guide_page, guide_sums
 from parking_cloud.tariffs.in_force import Assigned, assignment_sums, assignments_page, versions_since
 from parking_cloud.tariffs.plan import Plan
@@ -34,11 +37,12 @@ Sessions = async_sessionmaker[AsyncSession]
 class Known:
     """All that a question is answered from."""
 
-    def __init__(self, sent: Sent) -> None:
+    def __init__(self, sent: Sent, stale_after: timedelta) -> None:
         self.index = FacilityIndex()
-        self.outlooks = Outlooks(0)
+        self.hopes = AllHopes(self.index, sent, stale_after.total_seconds())
         self.sent = sent
         self.prices = Prices()
+        self.shared = Shared()
         self.several: dict[int, list[Assigned]] = {}
         """Rows whose tariff begins or ends in the time ahead; all others have one for good, or none."""
         self.loaded = asyncio.Event()
@@ -77,9 +81,16 @@ class Loader:
             await self._tariffs(session, tariff_sums, now)
             await self._states(session)
             known.read_at = now
+            known.index.rate(await scores(session))
+            await known.shared.load(session, now)
         async with transaction(self._sessions) as session:
             await self._profiles(session, grown=len(known.index) > before)
         known.loaded.set()
+
+    async def load_shared(self, now: datetime) -> None:
+        """Bookings are made by the minute: what is shared is read more often than all the rest."""
+        async with self._reading() as session:
+            await self._known.shared.load(session, now)
 
     async def _states(self, session: AsyncSession) -> None:
         """Everybody's numbers now; but what the stream told meanwhile is newer."""
@@ -151,10 +162,11 @@ class Loader:
         index = known.index
         kinds = index.kinds + [""] * (index.size - len(index))
         if grown:
-            known.outlooks = await load_outlooks(session, index.row_of, kinds)
+            known.hopes.outlooks = await load_outlooks(session, index.row_of, kinds)
+            known.hopes.forget()
             known.sent.arrange(index.row_of, index.size)
         else:
-            await known.outlooks.refresh(session, index.row_of, kinds)
+            await known.hopes.outlooks.refresh(session, index.row_of, kinds)
 
 
 def _differing(before: Sums, now: Sums) -> list[int]:

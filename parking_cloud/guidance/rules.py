@@ -59,16 +59,17 @@ class Candidates(NamedTuple):
     """What is known of each place; NaN: not known."""
 
     walk_min: Floats
-    drive_min: Floats
+    drive_min: Floats | None
+    """None: nobody knows where they come from, which makes no difference between places."""
     price: Floats
     """Fen."""
     chance: Floats
-    score: Floats
-    """0..100"""
+    service_min: Floats
+    """What its score is worth (`service_minutes`)."""
     free_now: Floats
     """As far as it is fresh."""
-    usable: Flags
-    """One may drive in on arrival, or book."""
+    usable: Flags | None
+    """One may drive in on arrival, or book. None: at all of them."""
 
 
 def minutes_lost(reach_m: float, places: int) -> float:
@@ -88,12 +89,17 @@ def costs(places: Candidates, prefer: Prefer, failing_min: float) -> Floats:
     if unpriced.any():
         price = np.where(unpriced, 0.0 if unpriced.all() else np.nanmax(price), price)
     cost = places.walk_min * weights.walk
-    cost += places.drive_min
+    if places.drive_min is not None:
+        cost += places.drive_min
     cost += price * (weights.yuan / 100.0)
     cost += (1.0 - places.chance) * (failing_min * weights.failing)
-    score = np.where(places.score == places.score, places.score, 50.0)
-    cost += (100.0 - score) * (SERVICE_MIN / 100.0)
+    cost += places.service_min
     return cost
+
+
+def service_minutes(score: float | None) -> float:
+    """What a score of 0..100 is worth; without one, what the middle is."""
+    return (100.0 - (50.0 if score is None else score)) * (SERVICE_MIN / 100.0)
 
 
 def tiers(places: Candidates, ahead_min: float) -> NDArray[np.int8]:
@@ -101,7 +107,7 @@ def tiers(places: Candidates, ahead_min: float) -> NDArray[np.int8]:
     poor = places.chance < LIKELY
     if ahead_min <= SOON_MIN:
         poor |= places.free_now == 0.0
-    return np.where(places.usable, poor, 2).astype(np.int8)
+    return poor.astype(np.int8) if places.usable is None else np.where(places.usable, poor, 2).astype(np.int8)
 
 
 def ranked(places: Candidates, cost: Floats, tier: NDArray[np.int8]) -> NDArray[np.intp]:

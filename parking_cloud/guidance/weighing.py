@@ -6,36 +6,28 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from forecasting.arrival import Outlook
 from parking_cloud.guidance import rules
 from parking_cloud.guidance.asking import Found, Question
 from parking_cloud.guidance.geodesy import Floats
+from parking_cloud.guidance.hopes import CHANCE, FREE, Hopes
 from parking_cloud.guidance.hours import is_open
 from parking_cloud.guidance.index import Rows
 from parking_cloud.guidance.loading import Known
 from parking_cloud.guidance.prices import NO_TARIFF
-from parking_cloud.guidance.schemas import Access
+from parking_cloud.guidance.schemas import Access, Need
 from parking_cloud.guidance.travel import Drive, Travel
-
-Flags = NDArray[np.bool_]
-OUT_OF_RANGE = 1
-"""Its number among index.QUALITIES."""
+from parking_cloud.sharing.schemas import Bookable
 
 
-class Numbers(NamedTuple):
-    """What is known of each candidate, and what is expected."""
+class Entry(NamedTuple):
+    """Who may use the candidates then; those of which nothing is said are open to everybody."""
 
-    free: Floats
-    """As last shown; NaN: not known."""
-    fresh: Floats
-    """The same, but NaN where it is stale."""
-    seen_s: Floats
-    stale: Flags
-    sent: Floats
-    """Drivers on their way there, who will have come before."""
-    outlook: Outlook
+    access: dict[int, Access]
+    closes_first: set[int]
+    """They close before the driver leaves."""
+    bookable: dict[int, Bookable]
+    """What can be booked for the whole stay."""
 
 
 class Weighed(NamedTuple):
@@ -43,83 +35,51 @@ class Weighed(NamedTuple):
 
     rows: Rows
     metres: Floats
-    numbers: Numbers
-    walk_m: Floats
-    walk_s: Floats
+    awaits: Floats
+    """A row a candidate, by the columns of guidance/hopes.py."""
+    hopes: Hopes
     drive: Drive | None
     prices: Floats
     """Fen; NaN: not known."""
-    access: dict[int, Access]
-    """By candidate; those that are not here are open."""
-    closes_first: set[int]
-    """Candidates that close before the driver leaves."""
+    entry: Entry
     cost: Floats
-    tier: NDArray[np.int8]
     order: list[int]
     """Best first: numbers of candidates."""
 
 
-def weigh(
-    known: Known, travel: Travel, question: Question, found: Found, drive: Drive | None, stale_s: float
-) -> Weighed:
+def weigh(known: Known, travel: Travel, question: Question, found: Found, drive: Drive | None) -> Weighed:
     """Everything that the answer needs."""
-    rows = found.rows
-    numbers = _numbers(known, question, rows, stale_s)
-    walk_m, walk_s = travel.pace.walk(found.metres)
+    asked, rows = question.asked, found.rows
+    awaits, hopes = known.hopes.at(rows, question.now, question.arrive_at)
     prices = _prices(known, question, rows)
-    access, closes_first = _access(known, question, rows)
-    usable = np.ones(len(rows), np.bool_)
-    usable[[n for n, kind in access.items() if kind is not Access.BOOKING]] = False
+    entry = _entry(known, question, rows)
+    free_now, usable = awaits[:, FREE], None
+    if entry.access:
+        free_now, usable = free_now.copy(), np.ones(len(rows), np.bool_)
+        for number, access in entry.access.items():
+            usable[number] = access is Access.BOOKING
+            if access is Access.BOOKING:
+                free_now[number] = np.nan
+                awaits[number, CHANCE] = rules.BOOKED_CHANCE
+                price = entry.bookable[number].price
+                prices[number] = np.nan if price is None else price
     places = rules.Candidates(
-        walk_min=walk_s / 60.0,
-        drive_min=np.zeros(len(rows)) if drive is None else drive.seconds / 60.0,
+        walk_min=found.metres * (travel.pace.walk_factor / travel.pace.walk_m_per_s / 60.0),
+        drive_min=None if drive is None else drive.seconds / 60.0,
         price=prices,
-        chance=numbers.outlook.chance,
-        score=known.index.score.take(rows),
-        free_now=numbers.fresh,
+        chance=awaits[:, CHANCE],
+        service_min=known.index.service_min.take(rows),
+        free_now=free_now,
         usable=usable,
     )
     reach = float(found.metres[-1]) if len(rows) else 0.0
-    cost = rules.costs(places, question.asked.prefer, rules.minutes_lost(reach, len(rows)))
-    tier = rules.tiers(places, question.ahead_s / 60.0)
-    order = rules.ranked(places, cost, tier)
-    if question.asked.max_price is not None:
-        order = order[prices.take(order) <= question.asked.max_price]
+    cost = rules.costs(places, asked.prefer, rules.minutes_lost(reach, len(rows)))
+    order = rules.ranked(places, cost, rules.tiers(places, question.ahead_s / 60.0))
+    if asked.max_price is not None:
+        order = order[prices.take(order) <= asked.max_price]
     return Weighed(
-        rows,
-        found.metres,
-        numbers,
-        walk_m,
-        walk_s,
-        drive,
-        prices,
-        access,
-        closes_first,
-        cost,
-        tier,
-        order[: question.asked.limit].tolist(),
+        rows, found.metres, awaits, hopes, drive, prices, entry, cost, order[: asked.limit].tolist()
     )
-
-
-def _numbers(known: Known, question: Question, rows: Rows, stale_s: float) -> Numbers:
-    index, now_s = known.index, question.now.timestamp()
-    free, seen = index.free.take(rows), index.seen_s.take(rows)
-    age = np.maximum(now_s - seen, 0.0)
-    fresh_enough = age <= stale_s
-    fresh = np.where(fresh_enough, free, np.nan)
-    age = np.where(fresh_enough, age, 0.0)
-    age += (index.quality.take(rows) == OUT_OF_RANGE) * rules.DOUBT_S
-    sent = known.sent.before(rows, np.where(fresh_enough, now_s - age, 0.0), question.arrive_at.timestamp())
-    outlook = known.outlooks.at(
-        rows,
-        index.capacity.take(rows),
-        fresh,
-        age,
-        now=question.now,
-        ahead_min=question.ahead_s / 60.0,
-        sent_before=sent,
-    )
-    return Numbers(free, fresh, seen, ~fresh_enough, sent, outlook)
 
 
 def _prices(known: Known, question: Question, rows: Rows) -> Floats:
@@ -140,18 +100,39 @@ def _in_force(known: Known, row: int, at: datetime) -> int:
     return NO_TARIFF
 
 
-def _access(known: Known, question: Question, rows: Rows) -> tuple[dict[int, Access], set[int]]:
-    """Who may use which candidate then, where that is not everybody; and which close too early."""
+def _entry(known: Known, question: Question, rows: Rows) -> Entry:
     index = known.index
-    access: dict[int, Access] = {}
-    closes_first: set[int] = set()
-    leaves_at = question.arrive_at + timedelta(minutes=question.asked.stay_minutes)
-    for number in np.flatnonzero(index.limited.take(rows)).tolist():
-        opening = index.openings[int(rows[number])]
-        if not is_open(opening, question.arrive_at):
-            access[number] = Access.CLOSED
-        elif not is_open(opening, leaves_at):
-            closes_first.add(number)
-    for number in np.flatnonzero(index.by_booking.take(rows)).tolist():
-        access[number] = Access.CLOSED
-    return access, closes_first
+    entry = Entry({}, set(), {})
+    special = index.special.take(rows)
+    if not special.any():
+        return entry
+    stay = timedelta(minutes=question.asked.stay_minutes)
+    for number in special.nonzero()[0].tolist():
+        row = int(rows[number])
+        opening = index.openings.get(row)
+        if opening is not None and not is_open(opening, question.arrive_at):
+            entry.access[number] = Access.CLOSED
+            continue
+        if opening is not None and not is_open(opening, question.arrive_at + stay):
+            entry.closes_first.add(number)
+        if index.by_booking[row]:
+            _book(entry, number, known.shared.at(index.ids[row], question.arrive_at, stay), question)
+    return entry
+
+
+def _book(entry: Entry, number: int, offer: Bookable | None, question: Question) -> None:
+    """A place that an institution shares."""
+    if offer is None:
+        entry.access[number] = Access.CLOSED
+        return
+    entry.bookable[number] = offer
+    if not offer.walk_in:
+        entry.access[number] = Access.BOOKING if left_for(offer, question) else Access.BOOKED_OUT
+
+
+def left_for(offer: Bookable, question: Question) -> int:
+    """Spaces that this driver could book. One who needs no particular space books an ordinary one."""
+    needs = question.asked.needs
+    if Need.ACCESSIBLE in needs:
+        return offer.left_accessible
+    return offer.left_charging if Need.CHARGER in needs else offer.left

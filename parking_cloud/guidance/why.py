@@ -31,11 +31,11 @@ _WORDS = {
 
 
 @lru_cache(maxsize=20_000)
-def why(code: str, value: int | None = None) -> msgspec.Raw:
+def why(code: str, value: int | None = None) -> bytes:
     """One line, as JSON."""
     zh, en = _WORDS[code]
     said = Why(code, value, zh.format(value), en.format(value))
-    return msgspec.Raw(msgspec.json.encode(said))
+    return msgspec.json.encode(said)
 
 
 def in_twenty(chance: float) -> int:

@@ -36,30 +36,50 @@ async def bookable(
     """
     asked = Span(start, end)
     plans = await published(session, min(start, now), facility_ids)
-    open_until = {}
-    for facility, plan in plans.items():
-        span = rules.open_for(plan, asked)
-        if span is not None:
-            open_until[facility] = span.end
-    spaces = await shared_spaces(session, open_until)
+    opened = {facility: plan for facility, plan in plans.items() if rules.open_for(plan, asked) is not None}
+    spaces = await shared_spaces(session, opened)
     taken = await taken_spaces(session, [space.id for of in spaces.values() for space in of], [asked], now)
-    found: dict[UUID, Bookable] = {}
-    for facility, ends in open_until.items():
-        here = spaces.get(facility, [])
-        opened = set(rules.spaces_open(plans[facility], [space.id for space in here], [asked]))
-        if opened:
-            left = [space for space in here if space.id in opened and space.id not in taken]
-            found[facility] = Bookable(
-                facility_id=facility,
-                starts_at=start,
-                ends_at=ends,
-                spaces=len(opened),
-                left=sum(space.kind in ORDINARY for space in left),
-                left_accessible=sum(space.kind == "accessible" for space in left),
-                left_charging=sum(space.kind == "charging" for space in left),
-                walk_in=plans[facility].walk_in,
-                price=rules.hour_price(plans[facility], asked),
-            )
+    found = {
+        facility: offered(facility, opened[facility], here, taken, asked) for facility, here in spaces.items()
+    }
+    return {facility: one for facility, one in found.items() if one is not None}
+
+
+def offered(
+    facility_id: UUID, plan: rules.Plan, spaces: Sequence[SharedSpace], taken: Collection[UUID], asked: Span
+) -> Bookable | None:
+    """What of a facility is open for the whole of the asked time, but for the spaces taken by then."""
+    span = rules.open_for(plan, asked)
+    opened = set(rules.spaces_open(plan, [space.id for space in spaces], [asked])) if span else set()
+    if span is None or not opened:
+        return None
+    left = [space for space in spaces if space.id in opened and space.id not in taken]
+    return Bookable(
+        facility_id=facility_id,
+        starts_at=asked.start,
+        ends_at=span.end,
+        spaces=len(opened),
+        left=sum(space.kind in ORDINARY for space in left),
+        left_accessible=sum(space.kind == "accessible" for space in left),
+        left_charging=sum(space.kind == "charging" for space in left),
+        walk_in=plan.walk_in,
+        price=rules.hour_price(plan, asked),
+    )
+
+
+async def taken_times(session: AsyncSession, now: datetime) -> dict[UUID, list[Span]]:
+    """By space, the times from now on that somebody has it for."""
+    rows = await session.execute(
+        text(
+            "select s.space_id, lower(s.during), upper(s.during) from booking_slot s"
+            " join booking b on b.id = s.booking_id where s.live and upper(s.during) > :now"
+            " and not (b.state = 'held' and b.held_until <= :now)"
+        ),
+        {"now": now},
+    )
+    found: dict[UUID, list[Span]] = {}
+    for space, start, end in rows:
+        found.setdefault(space, []).append(Span(start, end))
     return found
 
 

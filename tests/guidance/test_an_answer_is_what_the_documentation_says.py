@@ -124,6 +124,7 @@ async def test_a_place_of_which_nothing_is_known_can_have_drivers_on_their_way(c
     choice = {"facility": "street", "arrive_at": (NOON + timedelta(minutes=5)).isoformat()}
     for _ in range(3):
         assert (await client.post("/v1/guidance/choices", json=choice)).json() == {"counted": True}
+    await asked(client)
     sent = client.app.state.sent.sent
     for _ in range(500):
         if sent.before(np.array([0, 1]), np.zeros(2), (NOON + timedelta(hours=1)).timestamp()).any():
