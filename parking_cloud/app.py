@@ -47,7 +47,7 @@ from parking_cloud.driver.quality import route_handlers as quality_pages
 from parking_cloud.driver.rate import route_handlers as rate_pages
 from parking_cloud.driver.receipt import route_handlers as receipt_pages
 from parking_cloud.driver.routes import route_handlers as driver_routes
-from parking_cloud.driver.sharing import route_handlers as sharing_page_routes
+from parking_cloud.driver.sharing_month import route_handlers as sharing_page_routes
 from parking_cloud.driver.sign_in import route_handlers as sign_in_pages
 from parking_cloud.driver.signs import route_handlers as sign_pages
 from parking_cloud.enforcement.routes import route_handlers as enforcement_routes

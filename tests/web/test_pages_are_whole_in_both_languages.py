@@ -25,7 +25,7 @@ from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.quality_texts import QUALITY_TEXTS
 from parking_cloud.driver.rate_texts import RATE_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
-from parking_cloud.driver.sharing_texts import SHARING_TEXTS
+from parking_cloud.driver.sharing_month_texts import SHARING_MONTH_TEXTS
 from parking_cloud.driver.sign_in_texts import SIGN_IN_TEXTS
 from parking_cloud.driver.signs_texts import SIGNS_TEXTS
 from parking_cloud.web.kinds import KIND_NAMES
@@ -54,7 +54,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         SIGN_IN_TEXTS,
         RECEIPT_TEXTS,
         SIGNS_TEXTS,
-        SHARING_TEXTS,
+        SHARING_MONTH_TEXTS,
         RATE_TEXTS,
         RATING_DESK_TEXTS,
         QUALITY_TEXTS,
@@ -86,7 +86,7 @@ DRIVER_PAGES = {
     "rate": (("rate",), RATE_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
     "sign in": (("sign_in",), SIGN_IN_TEXTS),
-    "sharing": (("sharing",), SHARING_TEXTS),
+    "sharing": (("sharing_month",), SHARING_MONTH_TEXTS),
     "signs": (("signs",), SIGNS_TEXTS),
     "me": (("me", "page.js", "pay_api"), ME_TEXTS),
 }

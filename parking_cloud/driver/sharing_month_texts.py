@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SHARING_TEXTS: dict[str, dict[str, str]] = {
+SHARING_MONTH_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         "title": "共享泊位月报",
         "intro": "机关事业单位和国有企业向社会开放的停车泊位，每月公布一次，公布后不再更改。",

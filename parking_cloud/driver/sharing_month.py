@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
-from parking_cloud.driver.sharing_texts import SHARING_TEXTS
+from parking_cloud.driver.sharing_month_texts import SHARING_MONTH_TEXTS
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.money import Fen, format_yuan
 from parking_cloud.kernel.problems import pick_language
@@ -56,11 +56,13 @@ async def sharing_page(
     lang: str = "",
 ) -> Template:
     """A month as it was published, and how the months before were."""
-    language = pick_language(None, lang if lang in SHARING_TEXTS else request.cookies.get(LANGUAGE_COOKIE))
+    language = pick_language(
+        None, lang if lang in SHARING_MONTH_TEXTS else request.cookies.get(LANGUAGE_COOKIE)
+    )
     found = await published_month(reading, first_of(month) if month else None)
     months = await published_months(reading, 12)
     context: dict[str, Any] = {
-        "t": SHARING_TEXTS[language],
+        "t": SHARING_MONTH_TEXTS[language],
         "language": language,
         "other": "en" if language == "zh-CN" else "zh-CN",
         "found": found,
@@ -71,11 +73,11 @@ async def sharing_page(
         "published_at": f"{city_time(found.published_at):%Y-%m-%d}" if found else "",
     }
     return Template(
-        "sharing.html",
+        "sharing_month.html",
         context=context,
         status_code=404 if month and found is None else 200,
         headers=page_headers(settings) | {"Content-Language": language},
-        cookies=[language_cookie(language)] if lang in SHARING_TEXTS else [],
+        cookies=[language_cookie(language)] if lang in SHARING_MONTH_TEXTS else [],
     )
 
 
