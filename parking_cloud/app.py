@@ -35,6 +35,7 @@ from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.ratings import route_handlers as console_rating_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.console.settlement import route_handlers as settlement_page_routes
+from parking_cloud.console.sharing_record import route_handlers as sharing_record_routes
 from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.console.vehicles import route_handlers as vehicle_desk_routes
@@ -295,6 +296,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *console_tariff_routes,
             *console_stay_routes,
             *health_routes,
+            *sharing_record_routes,
             *board_page_routes,
             *arrears_page_routes,
             *settlement_page_routes,

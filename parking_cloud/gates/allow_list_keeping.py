@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
@@ -87,32 +88,39 @@ async def set_adapter(
 
 async def adapter(session: AsyncSession, place: FacilityLabel, now: datetime) -> AdapterOut:
     """How a facility's gate is told, and how far it is."""
-    row = (
-        await session.execute(
-            text(
-                "select l.way, l.url, l.version, l.held_version, l.heard_at, l.failure,"
-                " count(p.id) filter (where p.answered_version is distinct from p.version) as waiting,"
-                " count(p.id) filter (where p.answered_version = p.version and not p.accepted) as refused"
-                " from gate_allow_list l left join gate_pass p on p.facility_id = l.facility_id"
-                " and p.withdrawn_at is null and p.ends_at > :now where l.facility_id = :id"
-                " group by l.facility_id"
-            ),
-            {"id": place.id, "now": now},
-        )
-    ).one_or_none()
-    if row is None:
-        return AdapterOut(
-            facility=place.code,
-            way=Way.UNSET,
-            url=None,
-            version=0,
-            held_version=0,
-            heard_at=None,
-            failure="",
-            waiting=0,
-            refused=0,
-        )
-    return AdapterOut(facility=place.code, **{**row._mapping, "way": Way(row.way)})
+    return (await adapters(session, [place], now))[0]
+
+
+async def adapters(session: AsyncSession, places: Sequence[FacilityLabel], now: datetime) -> list[AdapterOut]:
+    """The same of several facilities, in their order."""
+    rows = await session.execute(
+        text(
+            "select l.facility_id, l.way, l.url, l.version, l.held_version, l.heard_at, l.failure,"
+            " count(p.id) filter (where p.answered_version is distinct from p.version) as waiting,"
+            " count(p.id) filter (where p.answered_version = p.version and not p.accepted) as refused"
+            " from gate_allow_list l left join gate_pass p on p.facility_id = l.facility_id"
+            " and p.withdrawn_at is null and p.ends_at > :now where l.facility_id = any(:ids)"
+            " group by l.facility_id"
+        ),
+        {"ids": [place.id for place in places], "now": now},
+    )
+    found = {row.facility_id: row for row in rows}
+    return [_adapter(place.code, found.get(place.id)) for place in places]
+
+
+def _adapter(code: str, row: Row[Any] | None) -> AdapterOut:
+    """Of a facility without a list nobody has said anything."""
+    return AdapterOut(
+        facility=code,
+        way=Way(row.way) if row else Way.UNSET,
+        url=row.url if row else None,
+        version=row.version if row else 0,
+        held_version=row.held_version if row else 0,
+        heard_at=row.heard_at if row else None,
+        failure=row.failure if row else "",
+        waiting=row.waiting if row else 0,
+        refused=row.refused if row else 0,
+    )
 
 
 async def fetched(

@@ -15,6 +15,7 @@ from parking_cloud.console.payment_texts import PAYMENT_TEXTS
 from parking_cloud.console.place_texts import PLACE_TEXTS
 from parking_cloud.console.rating_texts import RATING_DESK_TEXTS
 from parking_cloud.console.settlement_texts import SETTLEMENT_TEXTS
+from parking_cloud.console.sharing_record_texts import SHARING_RECORD_TEXTS
 from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
 from parking_cloud.console.vehicle_texts import DESK_TEXTS
@@ -55,6 +56,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         RECEIPT_TEXTS,
         SIGNS_TEXTS,
         SHARING_MONTH_TEXTS,
+        SHARING_RECORD_TEXTS,
         RATE_TEXTS,
         RATING_DESK_TEXTS,
         QUALITY_TEXTS,
