@@ -17,8 +17,6 @@ Floats = NDArray[np.float64]
 
 DECAY_MIN = 750.0
 """After so many minutes, of what is unusual now a third is left (e⁻¹)."""
-CALM = 0.5
-"""Within a day, days lie by so much less apart (in variance) than the deviation among days says."""
 TURNOVER = 0.3
 """What comes and goes within an hour, as a share of the variance that spaces by themselves would have."""
 SENSED_VARIANCE = 0.09
@@ -76,7 +74,7 @@ def outlook(
     free -= sent_before
     variance = sd_on_arrival * capacity
     variance *= variance
-    variance *= (1.0 - kept * kept) * (1.0 - CALM * kept)
+    variance *= 1.0 - kept * kept
     variance += hourly
     variance += sent_before * (1.0 - COMPLIANCE) + SENSED_VARIANCE
     sd = np.sqrt(variance)

@@ -30,8 +30,8 @@ CELLS = DAYS * SLOTS
 SHARE_SCALE, SD_SCALE = 255.0, 510.0
 """What 1.0 is as a byte. No spread of shares is above a half."""
 HALF_LIFE_DAYS = 28.0
-LEANS_DAYS = 2.0
-"""The profile of its kind counts as much as so many days of its own."""
+DAYS_APART_SD, DAYS_APART_SEEN = 0.1, 2.0
+"""How far a place's days are taken to lie apart, as if that had been seen on two days."""
 UNLIKE_SD = 2.0
 """A day further from the mean than so many deviations is drawn in to there."""
 HOLIDAY_WIDER = 2.0
@@ -89,7 +89,10 @@ def build(seen: HalfHours, usual: Profile = UNKNOWN) -> Profile:
 
 
 def _leaning(mean: Floats, variance: Floats, total: Floats, usual: Profile) -> Profile:
-    """Mixed with the profile of its kind; of holidays with the place's own days of rest."""
+    """Mixed with the profile of its kind; of holidays with the place's own days of rest.
+
+    The mean leans the less, the less the place's own days lie apart and the more places of its kind do.
+    """
     means, variances = np.empty_like(mean), np.empty_like(mean)
     to_mean = usual.means / SHARE_SCALE
     to_variance = (usual.sds / SD_SCALE) ** 2
@@ -97,12 +100,14 @@ def _leaning(mean: Floats, variance: Floats, total: Floats, usual: Profile) -> P
         if day is DayOf.HOLIDAY and total[DayOf.REST].sum() > 0:
             to_mean[day] = means[DayOf.REST]
             to_variance[day] = variances[DayOf.REST] * HOLIDAY_WIDER
-        own = total[day] / (total[day] + LEANS_DAYS)
+        days = total[day]
+        apart_by = (days * variance[day] + DAYS_APART_SEEN * DAYS_APART_SD**2) / (days + DAYS_APART_SEEN)
+        own = days / (days + apart_by / to_variance[day])
         apart = mean[day] - to_mean[day]
         means[day] = to_mean[day] + own * apart
-        variances[day] = own * variance[day] + (1 - own) * to_variance[day] + own * (1 - own) * apart**2
-    days = tuple(round(float(number), 1) for number in total.max(axis=1))
-    return Profile(*_as_bytes(means, variances), days)  # type: ignore[arg-type]
+        variances[day] = own * apart_by + (1 - own) * to_variance[day] + own * (1 - own) * apart**2
+    seen = tuple(round(float(number), 1) for number in total.max(axis=1))
+    return Profile(*_as_bytes(means, variances), seen)  # type: ignore[arg-type]
 
 
 def pooled(profiles: Sequence[Profile]) -> Profile:
