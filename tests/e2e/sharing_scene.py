@@ -29,6 +29,8 @@ from tests.tariffs.parts import with_tariff
 
 HALL = "e2e-hall"
 HALL_NAME = "市民中心共享停车场"
+HALL_AT = (30.8600, 120.1300)
+"""Where no car park with a government's price is near, which would bound its own."""
 HOUR_PRICE = 400
 """Fen."""
 CHIEF = Identity(user_id=uuid4(), username="chief", role=Role.CITY_ADMINISTRATOR)
@@ -87,8 +89,8 @@ def _registry() -> RegistryBatch:
                 district="吴兴区",
                 address="湖州市吴兴区市民中心",
                 capacity=6,
-                lat=30.8690,
-                lon=120.0968,
+                lat=HALL_AT[0],
+                lon=HALL_AT[1],
                 operator_code="hz-shared",
                 institution_code="e2e-inst",
             )

@@ -5,13 +5,14 @@ import { card, fillCard } from "./find_cards.js";
 import { keepWhere, lastWhere } from "./find_kept.js";
 import { Sheet } from "./find_sheet.js";
 import { WhereField } from "./find_where.js";
-import { listen } from "./live.js";
+import { Live } from "./live.js";
 import { at, element } from "./page.js";
 import { distanceText, fill, language, nameOf, stayText, texts, timeText } from "./words.js";
 
 const PLACES = "/v1/guidance/places";
 const CENTRE = { ...JSON.parse(document.body.dataset.centre), kind: "centre" };
 const AGED_MS = 60_000;
+const AGAIN_MS = [2000, 4000, 8000, 15_000, 30_000];
 const STALE_MS = 2 * 3600_000;
 const FAR_M = 5000;
 const INACCURATE_M = 300;
@@ -19,9 +20,10 @@ const WIDE = matchMedia("(min-width: 860px)");
 
 const list = at("list");
 const main = at("content");
-const state = { where: lastWhere() ?? CENTRE, me: null, answer: null, places: new Map(), oldAt: null, askedAt: 0, asking: null, map: null };
+const state = { where: lastWhere() ?? CENTRE, me: null, answer: null, places: new Map(), oldAt: null, askedAt: 0, asking: null, tries: 0, map: null };
 const ask = new Ask(at("ask"), refresh);
 const sheet = new Sheet(at("sheet"), () => mark(null));
+const live = new Live({ onFacility: hear, onReset: refresh, onState: tellConnection });
 const where = new WhereField(at("where"), at("suggestions"), (place) => goTo(place));
 
 function view() {
@@ -32,6 +34,7 @@ function view() {
 
 async function refresh() {
   state.asking?.abort();
+  clearTimeout(state.again);
   const asking = state.asking = new AbortController();
   const query = ask.query(state.where, state.me);
   at("summary").textContent = texts.loading;
@@ -59,6 +62,9 @@ function take(answer, keptAt, keptFor, query) {
   if (!keptAt && !answer.current) tellOld(texts.not_current, answer.as_of);
   draw();
   if (WIDE.matches || main.dataset.view === "map") showMap();
+  if (keptAt) return waitForNetwork();
+  state.tries = 0;
+  live.about([...state.places.keys()]);
 }
 
 function samePlace(keptFor, query) {
@@ -66,8 +72,17 @@ function samePlace(keptFor, query) {
   return ["lat", "lon"].every((name) => kept.get(name) === query.get(name));
 }
 
+// Not every phone says when it has a network again, and some say so too early.
+function waitForNetwork() {
+  tellConnection("offline");
+  clearTimeout(state.again);
+  state.again = setTimeout(refresh, AGAIN_MS[Math.min(state.tries, AGAIN_MS.length - 1)]);
+  state.tries += 1;
+}
+
 // Numbers that were live a moment ago are not any more.
 function withoutNetwork() {
+  waitForNetwork();
   if (!state.answer) {
     at("summary").textContent = "";
     say(texts.no_network, [[texts.retry, refresh]]);
@@ -97,7 +112,9 @@ function tellOld(words, moment) {
 
 function draw() {
   const { items, arrive_at: arriveAt, stay_minutes: stay } = state.answer;
+  const focused = document.activeElement?.closest(".card")?.dataset.facility;
   list.replaceChildren(...items.map((place) => card(place, view())));
+  list.querySelector(`[data-facility="${focused}"] button`)?.focus({ preventScroll: true });
   at("summary").textContent = `${fill(texts.found, { n: items.length, at: timeText(arriveAt), stay: stayText(stay) })} · ${fill(texts.found_near, { place: whereName() })}`;
   at("synthetic").hidden = !items.some((place) => place.facility.synthetic);
   state.map?.show(items, state.where, { old: Boolean(state.oldAt) });
@@ -262,4 +279,3 @@ if (given.has("lat") && given.has("lon")) {
 }
 if (state.where.kind !== "centre") where.show(whereName());
 refresh();
-listen({ onFacility: hear, onReset: refresh, onState: tellConnection });

@@ -106,7 +106,7 @@ export class Sheet {
     ].filter(Boolean);
     if (counts.length) parts.push(element("p", counts.join(" · "), { class: "quiet" }));
     const score = element("p");
-    score.append(`${scoreText(place.score)} `, element("a", texts.score_lines, { href: `/quality/${encodeURIComponent(facility.code)}` }));
+    score.append(`${scoreText(place.score)} `, element("a", texts.score_lines, { href: `/quality/facilities/${encodeURIComponent(facility.code)}` }));
     parts.push(score);
     if (place.why.length) {
       const list = element("ul");

@@ -102,6 +102,7 @@ function showAmount() {
 function tellHold() {
   const left = kept.back?.until ? Date.parse(kept.back.until) - Date.now() : 0;
   at("hold").hidden = !kept.back || kept.done;
+  at("amount-step").querySelector("[data-restart]").hidden = Boolean(kept.back);
   const seconds = Math.max(0, Math.ceil(left / 1000));
   const time = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
   at("hold").textContent = left > 0 ? texts.held_for.replace("{time}", time) : texts.held_over;
