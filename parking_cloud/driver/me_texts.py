@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from parking_cloud.driver.me_parts_texts import ME_PARTS_TEXTS
+
 ME_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
+        **ME_PARTS_TEXTS["zh-CN"],
         "title": "我的停车",
         "sign_out": "退出",
         "no_script": "此页面需要浏览器启用 JavaScript。",
@@ -76,6 +79,7 @@ ME_TEXTS: dict[str, dict[str, str]] = {
         "no_notices": "没有通知。",
     },
     "en": {
+        **ME_PARTS_TEXTS["en"],
         "title": "My parking",
         "sign_out": "Sign out",
         "no_script": "This page needs JavaScript.",

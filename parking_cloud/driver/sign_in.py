@@ -36,7 +36,7 @@ from parking_cloud.web.session import no_session, session_cookie
 
 PAGE = "/sign-in"
 HOME = "/me"
-_OWN_PATH = re.compile(r"/[\w\-./?=&%]*", re.ASCII)
+_OWN_PATH = re.compile(r"/[\w\-./?=&%+:,]*", re.ASCII)
 VisitRequest = Request[Identity | None, Any, Any]
 OwnRequest = Request[Identity, Any, Any]
 

@@ -18,6 +18,7 @@ from parking_cloud.accounts.consents import Purpose
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.accounts.vehicles import held_vehicle, holdings
 from parking_cloud.kernel.coordinates import Position
+from parking_cloud.registry.naming import facilities_named
 from parking_cloud.registry.service import (
     facility_label,
     facility_labels,
@@ -72,8 +73,11 @@ async def nearest(session: AsyncSession, who: Identity, here: Position) -> list[
 
 
 async def by_number(session: AsyncSession, facility: str, number: str) -> NearestSpace:
-    """The space of that number at a facility. Raises SpaceNotFound."""
+    """The space of that number at a facility (its id, code or name). Raises SpaceNotFound."""
     place = await facility_label(session, facility)
+    if place is None:
+        named = [found for found in await facilities_named(session, facility, 2) if found.name == facility]
+        place = await facility_label(session, named[0].code) if len(named) == 1 else None
     space = await space_by_number(session, place.id, number.strip()) if place else None
     if place is None or space is None:
         raise SpaceNotFound()

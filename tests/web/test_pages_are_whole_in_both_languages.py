@@ -20,12 +20,14 @@ from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.console.tariff_texts import TARIFF_TEXTS
 from parking_cloud.console.vehicle_texts import DESK_TEXTS
 from parking_cloud.driver.book_texts import BOOK_TEXTS
+from parking_cloud.driver.data_texts import DATA_TEXTS
 from parking_cloud.driver.find_texts import FIND_TEXTS
 from parking_cloud.driver.me_texts import ME_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.quality_texts import QUALITY_TEXTS
 from parking_cloud.driver.rate_texts import RATE_TEXTS
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
+from parking_cloud.driver.report_texts import REPORT_TEXTS
 from parking_cloud.driver.sharing_month_texts import SHARING_MONTH_TEXTS
 from parking_cloud.driver.sign_in_texts import SIGN_IN_TEXTS
 from parking_cloud.driver.signs_texts import SIGNS_TEXTS
@@ -53,6 +55,8 @@ NAMES = ("http://www.w3.org/2000/svg",)
         PAY_TEXTS,
         ME_TEXTS,
         SIGN_IN_TEXTS,
+        REPORT_TEXTS,
+        DATA_TEXTS,
         RECEIPT_TEXTS,
         SIGNS_TEXTS,
         SHARING_MONTH_TEXTS,
@@ -87,6 +91,8 @@ DRIVER_PAGES = {
     "quality": (("quality", "_quality"), QUALITY_TEXTS),
     "rate": (("rate",), RATE_TEXTS),
     "receipt": (("receipt", "pay_api"), RECEIPT_TEXTS),
+    "report": (("report", "photo."), REPORT_TEXTS),
+    "data": (("data.",), DATA_TEXTS),
     "sign in": (("sign_in",), SIGN_IN_TEXTS),
     "sharing": (("sharing_month",), SHARING_MONTH_TEXTS),
     "signs": (("signs",), SIGNS_TEXTS),

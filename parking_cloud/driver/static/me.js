@@ -1,8 +1,12 @@
 // A signed-in driver's page. Everything shown is of vehicles that are verified as theirs.
+import { ContactBox } from "./me_contacts.js";
 import { MandateBox } from "./me_mandate.js";
-import { at, element, once, say } from "./page.js";
+import { ParkedBox } from "./me_parked.js";
+import { PermitBox } from "./me_permits.js";
+import { loadReports } from "./me_reports.js";
+import { VehicleBox } from "./me_vehicles.js";
+import { at, element, fillList as fill, once, row, say, smallButton } from "./page.js";
 import { PayApi, refusalText, yuan } from "./pay_api.js";
-import { normalise, written } from "./plate_field.js";
 
 const { texts: textsText, language } = document.body.dataset;
 const texts = JSON.parse(textsText);
@@ -15,21 +19,7 @@ const NOTICES = 10;
 const time = (text) => clock.format(new Date(text));
 const tag = (state, words) => element("span", words, { class: "tag", "data-state": state });
 
-function row(left, right) {
-  const line = element("div", "", { class: "row" });
-  line.append(element("span", left), right);
-  return line;
-}
-
-function fill(id, items, none) {
-  at(id).replaceChildren(...(items.length ? items : [element("li", none, { class: "quiet" })]));
-}
-
-function button(label, deed) {
-  const made = element("button", label, { type: "button", class: "small" });
-  made.addEventListener("click", () => once(made, texts, deed));
-  return made;
-}
+const button = (label, deed) => smallButton(label, texts, deed);
 
 async function loadOwed() {
   const owed = await api.ask("GET", "/v1/me/arrears");
@@ -53,28 +43,12 @@ function owedItem(charge) {
 async function pay(charges) {
   const { amount, token } = await api.ask("POST", "/v1/me/offers", { charges });
   if (amount === 0) return loadOwed();
+  goAndPay(token, amount);
+}
+
+function goAndPay(token, amount) {
   sessionStorage.setItem("parking-pay", JSON.stringify({ offer: token, amount, place: "" }));
   location.assign("/pay");
-}
-
-async function loadVehicles() {
-  const vehicles = await api.ask("GET", "/v1/me/vehicles");
-  fill("vehicles", vehicles.filter((v) => v.state !== "ended").map(vehicleItem), texts.no_vehicles);
-}
-
-function vehicleItem(vehicle) {
-  const item = element("li");
-  item.append(row(vehicle.plate, tag(vehicle.state, texts[vehicle.state])));
-  if (vehicle.reason) item.append(element("p", vehicle.reason, { class: "quiet" }));
-  if (vehicle.state === "refused") return item;
-  const deeds = element("div", "", { class: "deeds" });
-  deeds.append(button(texts.remove, async () => {
-    if (!confirm(texts.remove_sure)) return;
-    await api.ask("DELETE", `/v1/me/vehicles/${vehicle.id}`);
-    await loadAll();
-  }));
-  item.append(deeds);
-  return item;
 }
 
 let before = "";
@@ -86,6 +60,11 @@ async function loadStays() {
   else fill("stays", items, texts.no_stays);
   before = page.next_before ?? "";
   at("older").hidden = !before;
+}
+
+function newestStays() {
+  before = "";
+  return loadStays();
 }
 
 function stayItem(stay) {
@@ -100,6 +79,7 @@ function stayItem(stay) {
   for (const token of charge?.receipts ?? []) deeds.append(element("a", texts.receipt, { href: `/pay/receipt/${token}` }));
   if (charge?.state === "due") deeds.append(button(texts.pay_all.replace("{amount}", yuan(charge.owed)), () => pay([charge.id])));
   if (["due", "settled"].includes(charge?.state) && charge.amount > 0) deeds.append(button(texts.object, () => objectTo(charge, item)));
+  if (stay.left_at && stay.state === "closed") deeds.append(element("a", texts.rate, { href: `/rate/${stay.id}` }));
   item.append(deeds);
   return item;
 }
@@ -140,32 +120,38 @@ function objectTo(charge, item) {
 }
 
 async function loadNotices() {
-  const { items } = await api.ask("GET", `/v1/me/notices?limit=${NOTICES}`);
+  const { items, unread } = await api.ask("GET", `/v1/me/notices?limit=${NOTICES}`);
+  at("unread").hidden = unread === 0;
+  at("unread").textContent = texts.unread.replace("{n}", unread);
   fill("notices", items.map((notice) => {
     const item = element("li");
     item.append(row(notice.title, element("span", time(notice.created_at), { class: "quiet" })), element("p", notice.body, { class: "quiet" }));
+    if (!notice.read_at) {
+      const deeds = element("div", "", { class: "deeds" });
+      deeds.append(button(texts.read, async () => {
+        await api.ask("POST", `/v1/me/notices/${notice.id}/read`);
+        await loadNotices();
+      }));
+      item.append(deeds);
+    }
     return item;
   }), texts.no_notices);
 }
 
 async function loadAll() {
   before = "";
-  const loads = [loadOwed(), loadVehicles(), loadStays(), loadNotices(), mandate.load()];
+  const mine = vehicles.load().then((held) => { parked.vehicles(held); permits.vehicles(held); });
+  const loads = [loadOwed(), mine, loadStays(), loadNotices(), mandate.load(), parked.load(), permits.load(), contacts.load(), loadReports(api, texts, time)];
   const failed = (await Promise.allSettled(loads)).find((load) => load.status === "rejected");
   if (failed?.reason.status === 401) location.reload();
   else if (failed) say(refusalText(texts, failed.reason));
 }
 
-at("add-vehicle").addEventListener("submit", (event) => {
-  event.preventDefault();
-  once(event.submitter ?? at("new-plate"), texts, async () => {
-    await api.ask("POST", "/v1/me/vehicles", { plate: normalise(at("new-plate").value) });
-    at("new-plate").value = "";
-    await loadVehicles();
-  });
-});
-at("new-plate").addEventListener("blur", () => { at("new-plate").value = written(normalise(at("new-plate").value)); });
 at("older").addEventListener("click", () => once(at("older"), texts, loadStays));
 
 const mandate = new MandateBox(api, texts, language);
+const vehicles = new VehicleBox(api, texts, loadAll);
+const parked = new ParkedBox(api, texts, { time, after: newestStays });
+const permits = new PermitBox(api, texts, { language, pay: goAndPay });
+const contacts = new ContactBox(api, texts);
 await loadAll();

@@ -10,6 +10,22 @@ export function element(name, text = "", more = {}) {
   return made;
 }
 
+export function row(left, right) {
+  const line = element("div", "", { class: "row" });
+  line.append(element("span", left), right);
+  return line;
+}
+
+export function fillList(id, items, none) {
+  at(id).replaceChildren(...(items.length ? items : [element("li", none, { class: "quiet" })]));
+}
+
+export function smallButton(label, texts, deed) {
+  const made = element("button", label, { type: "button", class: "small" });
+  made.addEventListener("click", () => once(made, texts, deed));
+  return made;
+}
+
 export function say(words, good = false) {
   const message = at("message");
   message.textContent = words;

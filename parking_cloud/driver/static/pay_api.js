@@ -28,12 +28,24 @@ export class PayApi {
     return this.ask("GET", `/v1/pay/payments/${encodeURIComponent(payment)}`);
   }
 
-  async ask(method, path, body) {
-    const headers = { "Accept-Language": this.language };
-    if (body) headers["Content-Type"] = "application/json";
+  ask(method, path, body) {
+    return this.fetch(method, path, body && JSON.stringify(body), body ? { "Content-Type": "application/json" } : {});
+  }
+
+  // Fields and files, as a form sends them.
+  send(path, fields) {
+    const form = new FormData();
+    for (const [name, values] of Object.entries(fields)) {
+      for (const value of [values].flat()) form.append(name, value);
+    }
+    return this.fetch("POST", path, form, {});
+  }
+
+  async fetch(method, path, body, more) {
+    const headers = { "Accept-Language": this.language, ...more };
     let answer;
     try {
-      answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+      answer = await fetch(path, { method, headers, body, cache: "no-store" });
     } catch {
       throw new Offline();
     }
