@@ -1,27 +1,28 @@
 """Putting an answer into JSON: each place with its numbers, and why it is where it is.
 
 It has the shape of schemas.PlacesOut, which a test holds it to. It is put together from parts that are JSON
-already: a facility's facts, and what was said of its numbers; what differs from question to question is
-written between them.
+already: a facility's facts, and what was said of its numbers; between them is written what differs from
+question to question.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import msgspec
 
 from parking_cloud.guidance.asking import Found, Question
+from parking_cloud.guidance.geodesy import Floats
 from parking_cloud.guidance.hopes import CHANCE, EXPECTED, FREE, HIGH, LOW, OWN, SEEN_S, SENT, STALE, Said
 from parking_cloud.guidance.hours import opens_at
 from parking_cloud.guidance.index import QUALITIES, FacilityIndex
 from parking_cloud.guidance.loading import Known
 from parking_cloud.guidance.schemas import Access, BookingOffer
 from parking_cloud.guidance.travel import Travel
-from parking_cloud.guidance.weighing import Weighed, left_for
+from parking_cloud.guidance.weighing import Entry, Weighed, left_for
 from parking_cloud.guidance.why import in_twenty, why
-from parking_cloud.sharing.schemas import Bookable
 
 CURRENCY = "CNY"
 _encode = msgspec.json.Encoder().encode
@@ -41,6 +42,28 @@ class _Numbers(msgspec.Struct, frozen=True):
     high: float
     from_own_profile: bool
     score: msgspec.Raw
+
+
+class _Point(msgspec.Struct, frozen=True, gc=False):
+    lat: float
+    lon: float
+
+
+class _Trip(msgspec.Struct, frozen=True):
+    """What is said of a place to one who asks; it begins with its position (see `_trips`)."""
+
+    position: _Point
+    drive_m: int | None
+    drive_s: int | None
+    walk_m: int
+    walk_s: int
+    distance_m: float
+    price: int | None
+    access: Access
+    opens_at: datetime | None
+    closes_before_leaving: bool
+    booking: BookingOffer | None
+    cost: float
 
 
 def say(known: Known, travel: Travel, question: Question, found: Found, weighed: Weighed) -> bytes:
@@ -66,68 +89,101 @@ def _say_places(
     parts: list[bytes], known: Known, travel: Travel, question: Question, weighed: Weighed
 ) -> None:
     """Each of the places shown, in order."""
-    order, entry = weighed.order, weighed.entry
-    index, rows = known.index, weighed.rows.take(order)
+    order, index = weighed.order, known.index
+    rows = weighed.rows.take(order)
     metres = weighed.metres.take(order)
-    walked = metres * travel.pace.walk_factor
-    walk_m = walked.round().astype(int).tolist()
-    walk_s = (walked / travel.pace.walk_m_per_s).round().astype(int).tolist()
-    positions = index.positions[question.asked.crs].take(rows, axis=0).tolist()
-    straight = metres.round(1).tolist()
-    costs = weighed.cost.take(order).round(2).tolist()
-    prices = weighed.prices.take(order).tolist()
-    drives = _drives(weighed, len(order))
-    priced = {price for price in prices if price == price}
-    cheapest = min(priced) if len(priced) > 1 else -1.0
-    closest = min(walk_m) if len(order) > 1 else -1
-    first = True
-    for place, (number, row) in enumerate(zip(order, rows.tolist(), strict=True)):
-        access = entry.access.get(number, Access.OPEN)
-        said = _said(known, question, weighed, number, row, access)
-        price, (lat, lon), (drive_m, drive_s) = prices[place], positions[place], drives[place]
-        booking = entry.bookable.get(number)
-        parts.append(b'{"facility":' if first else b']},{"facility":')
-        first = False
-        parts.append(index.facts[row])
-        parts.append(said.fields)
-        parts.append(
-            f'"position":{{"lat":{lat},"lon":{lon}}},"drive_m":{drive_m},"drive_s":{drive_s},'
-            f'"walk_m":{walk_m[place]},"walk_s":{walk_s[place]},"distance_m":{straight[place]},'
-            f'"price":{int(price) if price == price else "null"},"access":"{access}",'
-            f'"opens_at":{_opens_at(index, question, access, row)},'
-            f'"closes_before_leaving":{_bool(number in entry.closes_first)},'
-            f'"booking":{"null" if booking is None else _offer(index, question, booking, row)},'
-            f'"cost":{costs[place]},"why":['.encode()
+    factor = travel.pace.walk_factor
+    walk_m = [round(metre * factor) for metre in metres.tolist()]
+    prices = [None if price != price else int(price) for price in weighed.prices.take(order).tolist()]
+    shown = rows.tolist()
+    said = [_said(known, question, weighed, number, row) for number, row in zip(order, shown, strict=True)]
+    trips = _trips(index, travel, question, weighed, shown, metres, walk_m, prices)
+    reasons = _reasons(weighed, walk_m, prices)
+    for place, row in enumerate(shown):
+        parts += (
+            b'{"facility":' if place == 0 else b']},{"facility":',
+            index.facts[row],
+            said[place].fields,
+            trips[place],
+            b',"why":[',
+            reasons[place][0],
+            said[place].reasons,
+            reasons[place][1],
         )
-        if access is not Access.OPEN:
-            parts.append(why(access) + b",")
-        if number in entry.closes_first:
-            parts.append(why("closes_first") + b",")
-        parts.append(said.reasons)
-        parts.append(why("walk_m", round(walk_m[place], -1)))
-        if walk_m[place] == closest:
-            parts.append(b"," + why("nearest"))
-        if price != price:
-            parts.append(b"," + why("price_unknown"))
-        elif price == 0.0:
-            parts.append(b"," + why("no_charge"))
-        elif price == cheapest:
-            parts.append(b"," + why("cheapest"))
     parts.append(b"]}")
 
 
-def _drives(weighed: Weighed, places: int) -> list[tuple[int | str, int | str]]:
-    drive = weighed.drive
-    if drive is None:
-        return [("null", "null")] * places
-    metres = drive.metres.take(weighed.order).round().astype(int).tolist()
-    seconds = drive.seconds.take(weighed.order).round().astype(int).tolist()
-    return list(zip(metres, seconds, strict=True))
+def _trips(
+    index: FacilityIndex,
+    travel: Travel,
+    question: Question,
+    weighed: Weighed,
+    shown: list[int],
+    metres: Floats,
+    walk_m: list[int],
+    prices: list[int | None],
+) -> list[bytes]:
+    """What differs from question to question, a piece of JSON for each place."""
+    order, entry, drive = weighed.order, weighed.entry, weighed.drive
+    nothing: list[None] = [None] * len(order)
+    access = [Access.OPEN] * len(order)
+    opening: Sequence[datetime | None] = nothing
+    offers: Sequence[BookingOffer | None] = nothing
+    if entry.access or entry.bookable:
+        access = [entry.access.get(number, Access.OPEN) for number in order]
+        opening = [_opens_at(index, question, *one) for one in zip(access, shown, strict=True)]
+        offers = [_offer(index, question, entry, *one) for one in zip(order, shown, strict=True)]
+    positions = index.positions[question.asked.crs].take(shown, axis=0).T.tolist()
+    walk_s = (metres * (travel.pace.walk_factor / travel.pace.walk_m_per_s)).round().astype(int)
+    trips = map(
+        _Trip,
+        map(_Point, *positions),
+        nothing if drive is None else drive.metres.take(order).round().astype(int).tolist(),
+        nothing if drive is None else drive.seconds.take(order).round().astype(int).tolist(),
+        walk_m,
+        walk_s.tolist(),
+        metres.round(1).tolist(),
+        prices,
+        access,
+        opening,
+        [number in entry.closes_first for number in order],
+        offers,
+        weighed.cost.take(order).round(2).tolist(),
+    )
+    # Written in one go, and cut where each begins: no text of ours holds a quote that is not escaped.
+    pieces = _encode(list(trips))[2:-2].split(b'},{"position"')
+    return [pieces[0], *(b'"position"' + piece for piece in pieces[1:])]
 
 
-def _said(known: Known, question: Question, weighed: Weighed, number: int, row: int, access: Access) -> Said:
+def _reasons(weighed: Weighed, walk_m: list[int], prices: list[int | None]) -> list[tuple[bytes, bytes]]:
+    """Why each place is where it is: what comes before the reasons that are its own, and after."""
+    entry = weighed.entry
+    priced = {price for price in prices if price is not None}
+    cheapest = min(priced) if len(priced) > 1 else -1
+    closest = min(walk_m) if len(walk_m) > 1 else -1
+    reasons = []
+    for number, walk, price in zip(weighed.order, walk_m, prices, strict=True):
+        before = b""
+        if number in entry.access:
+            before = why(entry.access[number].value) + b","
+        if number in entry.closes_first:
+            before += why("closes_first") + b","
+        after = why("walk_m", round(walk, -1))
+        if walk == closest:
+            after += b"," + why("nearest")
+        if price is None:
+            after += b"," + why("price_unknown")
+        elif price == 0:
+            after += b"," + why("no_charge")
+        elif price == cheapest:
+            after += b"," + why("cheapest")
+        reasons.append((before, after))
+    return reasons
+
+
+def _said(known: Known, question: Question, weighed: Weighed, number: int, row: int) -> Said:
     """What is said of a row's numbers: kept, since the next who asks is told the same."""
-    if access is Access.BOOKING:
+    if weighed.entry.access.get(number) is Access.BOOKING:
         return _work_out(known, question, weighed, number, row)
     said = weighed.hopes.said.get(row)
     if said is None:
@@ -166,25 +222,24 @@ def _free_line(question: Question, awaits: list[float]) -> bytes:
     return why("free_now", int(free)) if free else why("full_now")
 
 
-def _opens_at(index: FacilityIndex, question: Question, access: Access, row: int) -> str:
+def _opens_at(index: FacilityIndex, question: Question, access: Access, row: int) -> datetime | None:
     if access is not Access.CLOSED or row not in index.openings:
-        return "null"
-    at = opens_at(index.openings[row], question.arrive_at)
-    return "null" if at is None else _moment(at)
+        return None
+    return opens_at(index.openings[row], question.arrive_at)
 
 
-def _offer(index: FacilityIndex, question: Question, booking: Bookable, row: int) -> str:
-    times = {
-        "facility": index.codes[row],
-        "start": booking.starts_at.isoformat(),
-        "end": question.leave_at.isoformat(),
-    }
-    offer = BookingOffer(
+def _offer(
+    index: FacilityIndex, question: Question, entry: Entry, number: int, row: int
+) -> BookingOffer | None:
+    booking = entry.bookable.get(number)
+    if booking is None:
+        return None
+    times = {"start": booking.starts_at.isoformat(), "end": question.leave_at.isoformat()}
+    return BookingOffer(
         left=left_for(booking, question),
         price=booking.price,
-        offer=f"/v1/sharing/offers?{urlencode(times)}",
+        offer=f"/v1/sharing/offers?{urlencode({'facility': index.codes[row]} | times)}",
     )
-    return _encode(offer).decode()
 
 
 def _moment(at: datetime) -> str:
