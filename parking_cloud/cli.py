@@ -13,6 +13,7 @@ from parking_cloud.demo import load, replay, simulate
 from parking_cloud.demo.running import NotRunning, read_running
 from parking_cloud.kernel.settings import SettingsError, load_settings
 from parking_cloud.migrate import migrate
+from parking_cloud.occupancy import backfill
 from sensor_gateway import dead_letters_command, decode_command
 from sensor_gateway.settings import load_settings as load_gateway_settings
 
@@ -48,6 +49,12 @@ def build_parser() -> argparse.ArgumentParser:
         ("simulate", "drive the demo city", simulate.add_arguments, simulate.run),
         ("replay", "send a recorded file through the intake", replay.add_arguments, replay.run),
         ("load-demo", "load the demo city and its logins", load.add_arguments, load.run),
+        (
+            "backfill-series",
+            "the series of counted facilities from the history",
+            backfill.add_arguments,
+            backfill.run,
+        ),
         ("migrate", "bring the database to the newest tables", lambda _: None, _run_migrate),
     ]
     for name, summary, add_arguments, run in table:

@@ -11,8 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.occupancy import service
+from parking_cloud.occupancy.backfill import backfill_day
+from parking_cloud.occupancy.projector import project
 from parking_cloud.occupancy.series import Sample, drop_old, grid_time, record, sample, series_of
-from tests.factories import NOON, load_small_city
+from tests.factories import NOON, facility_id_of, load_small_city, observed
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -73,6 +75,21 @@ async def test_each_moment_of_the_grid_once(session: AsyncSession) -> None:
     times = set(await session.scalars(text("select at from facility_series")))
     assert times == {NOON, NOON + timedelta(minutes=5), NOON + timedelta(minutes=10)}
     assert {grid_time(moment) for moment in moments} == times
+
+
+async def test_full_counts_of_old_become_a_series_once(session: AsyncSession) -> None:
+    devices = await load_small_city(session)
+    counted = [(timedelta(0), 40), (timedelta(minutes=2), 41), (timedelta(minutes=6), -3)]
+    day = NOON - timedelta(days=3)
+    await project(session, [observed(devices["garage-counter"], at=day + ago, free=n) for ago, n in counted])
+    assert await backfill_day(session, day.date()) == 2
+    assert await backfill_day(session, day.date()) == 0
+    garage = facility_id_of(devices, "garage-counter")
+    found = await series_of(session, [garage], day, NOON)
+    assert [(one.at - day, one.free, one.occupied) for one in found[garage]] == [
+        (timedelta(minutes=5), 41, 59),
+        (timedelta(minutes=10), 0, 100),
+    ]
 
 
 async def test_old_months_go_whole(session: AsyncSession) -> None:
