@@ -69,7 +69,7 @@ class Board {
 
 function inWords({ arrow, label, state, number, partial }) {
   const what = state === "open" && number !== null ? fill(partial ? texts.at_least : texts.free, { n: number }) : texts[state];
-  return [texts[arrow], label, what].filter(Boolean).join(" ");
+  return [arrow === "none" ? "" : texts[arrow], label, what].filter(Boolean).join(" ");
 }
 
 const wide = (c) => c.codePointAt(0) > 0x2000;
