@@ -1,4 +1,4 @@
-"""`parking-cloud backfill-series`: counted facilities' series from the history, for days before there was any.
+"""`parking-cloud backfill-series`: counted facilities' series from the history, of days before it began.
 
 Full counts alone: how a facility stood between them, or what its sensors said then, is not worked out again.
 """
