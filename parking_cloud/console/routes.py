@@ -30,6 +30,7 @@ from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service as occupancy
 from parking_cloud.payments.place_routes import MAY_MAKE
+from parking_cloud.sharing.manager_routes import KEEPERS
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.kinds import KIND_NAMES
 from parking_cloud.web.session import no_session, session_cookie
@@ -65,6 +66,7 @@ async def overview(
             "as_of": clock.now(),
             "sees_health": request.user.role in MAY_SEE,
             "sees_tariffs": request.user.role in MAY_SEE_TARIFFS,
+            "keeps_sharing": request.user.role in KEEPERS,
             "sees_stays": request.user.role in SEE_STAYS,
             "sees_money": request.user.role in MAY_SEE_MONEY,
             "sees_ratings": request.user.role in MAY_SEE_RATINGS,
