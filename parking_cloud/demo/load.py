@@ -19,12 +19,14 @@ from parking_cloud.demo.gates import ensure_gates, ensure_months
 from parking_cloud.demo.history import ensure_history
 from parking_cloud.demo.outside import outside_url
 from parking_cloud.demo.people import ensure_people
+from parking_cloud.demo.sharing import ensure_bookings, ensure_sharing
 from parking_cloud.demo.tariffs import ensure_tariffs
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings, load_settings
 from parking_cloud.payments.places import ensure_places
 from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.service import all_facilities, all_operators
+from parking_cloud.registry.sharing import institution_ids
 
 SCOPES = {
     "chirpstack": ("uplinks",),
@@ -35,6 +37,9 @@ SCOPES = {
 }
 _ANY_DEVICE = {"observations", "gates", "patrols"}
 """These stand for the city's aggregator in the demo. A network server speaks for its own devices only."""
+
+MANAGED = "inst-wx-inst-001"
+"""The institution whose manager the demo's login is."""
 
 
 class DemoLogin(msgspec.Struct, frozen=True):
@@ -74,6 +79,8 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             drivers = await _keep_logins(session, credentials.logins)
             await ensure_history(session, datetime.now(UTC))
             await ensure_people(session, drivers, settings)
+            await ensure_sharing(session, build_city().facilities, datetime.now(UTC))
+            await ensure_bookings(session, build_city().facilities, settings.plate_key, datetime.now(UTC))
             await ensure_boards(session, build_city(), credentials.signs_key, datetime.now(UTC))
             await ensure_gates(session, build_city().facilities, outside_url(), datetime.now(UTC))
             await ensure_months(session, datetime.now(UTC))
@@ -90,8 +97,10 @@ async def load(settings: Settings, credentials: Credentials) -> None:
 
 
 async def _keep_logins(session: AsyncSession, logins: list[DemoLogin]) -> list[User]:
-    """The city's people, and the system of the operator that has gates; the drivers among them."""
+    """The city's people, the manager of its first institution, and the system of the operator that has gates;
+    the drivers among them."""
     operators = {operator.code: id_ for id_, operator in (await all_operators(session)).items()}
+    institutions = await institution_ids(session)
     users = [
         await upsert_user(
             session,
@@ -99,6 +108,7 @@ async def _keep_logins(session: AsyncSession, logins: list[DemoLogin]) -> list[U
             password=login.password,
             role=login.role,
             operator_id=operators[GATED_OPERATOR] if login.role is Role.INTEGRATION else None,
+            institution_id=institutions[MANAGED] if login.role is Role.INSTITUTION_MANAGER else None,
         )
         for login in logins
     ]

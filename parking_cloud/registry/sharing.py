@@ -97,3 +97,9 @@ async def facilities_near(session: AsyncSession, facility_id: UUID, metres: int)
         {"id": facility_id, "metres": metres},
     )
     return list(rows)
+
+
+async def institution_ids(session: AsyncSession) -> dict[str, UUID]:
+    """All institutions, by code."""
+    rows = await session.execute(select(Institution.code, Institution.id).order_by(Institution.code))
+    return {row.code: row.id for row in rows}

@@ -28,7 +28,7 @@ from parking_cloud.tariffs.schemas import VehicleClass
 from parking_cloud.tariffs.service import government_priced, price_stay
 
 HOURS = (1, 2, 4, 12)
-_NEAREST = 5
+_NEAREST = 3
 _EVENING, _MORNING = 19 * 60, 10 * 60
 
 
@@ -59,7 +59,9 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 async def compare(session: AsyncSession, facility_id: UUID, plan: Plan, now: datetime) -> list[Compared]:
     """The plan's prices for stays of some hours, on a workday's evening and on a day off, beside those of
-    the facilities with government prices nearby; nothing where none is near or nothing costs by the hour."""
+    the facilities with government prices nearby; nothing where none is near, or the hour costs nothing."""
+    if not plan.price_hour:
+        return []
     policy = await policy_at(session, now)
     near = await facilities_near(session, facility_id, policy.near_metres)
     priced = (await government_priced(session, near, now))[:_NEAREST]

@@ -70,7 +70,7 @@ class ClosingOut(msgspec.Struct, frozen=True, kw_only=True):
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan comes to in the next 14 days. `shortfalls` and `compared` warn; only what is dearer than
-    every facility nearby is refused. `none_near`: there is nothing to compare with."""
+    every facility nearby is refused. `none_near`: its price has nothing to be compared with."""
 
     open: list[Slot]
     unknown: list[date]
@@ -201,7 +201,7 @@ async def preview(
         compared=compared,
         too_dear=any(each.too_dear for each in compared),
         dearer_than_the_nearest=any(each.dearer_than_the_nearest for each in compared),
-        none_near=not any(each.theirs for each in compared),
+        none_near=bool(plan.price_hour) and not any(each.theirs for each in compared),
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parking_cloud.kernel.calendar import DayKind, UnknownHolidayYear
+from parking_cloud.kernel.clock import city_time
 from parking_cloud.sharing import rules
 from parking_cloud.sharing.rule import BEST_KNOWN, Counts, shortfalls, template
 from parking_cloud.sharing.rules import POLICY, OneDay, Plan, Window, moment, month_of
@@ -27,7 +28,8 @@ def between(start: str, end: str) -> Span:
 
 def open_in(plan: Plan, start: str, end: str) -> list[str]:
     found = rules.open_times(plan, between(start, end))
-    return [f"{s.start:%m-%d %H:%M} – {s.end:%m-%d %H:%M}" for s in found.times]
+    local = [(city_time(s.start), city_time(s.end)) for s in found.times]
+    return [f"{start:%m-%d %H:%M} – {end:%m-%d %H:%M}" for start, end in local]
 
 
 def test_workdays_from_an_hour_after_work_until_an_hour_before() -> None:
