@@ -35,8 +35,8 @@ from parking_cloud.console.places import route_handlers as console_place_routes
 from parking_cloud.console.ratings import route_handlers as console_rating_routes
 from parking_cloud.console.routes import route_handlers as console_routes
 from parking_cloud.console.settlement import route_handlers as settlement_page_routes
+from parking_cloud.console.sharing import route_handlers as sharing_plan_page_routes
 from parking_cloud.console.sharing_record import route_handlers as sharing_record_routes
-from parking_cloud.console.sharing import route_handlers as sharing_page_routes
 from parking_cloud.console.stays import route_handlers as console_stay_routes
 from parking_cloud.console.tariffs import route_handlers as console_tariff_routes
 from parking_cloud.console.vehicles import route_handlers as vehicle_desk_routes
@@ -302,7 +302,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *arrears_page_routes,
             *settlement_page_routes,
             *console_rating_routes,
-            *sharing_page_routes,
+            *sharing_plan_page_routes,
             *console_place_routes,
             *console_payment_routes,
             *payment_deed_routes,

@@ -6,6 +6,7 @@ SHARING_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         "title": "共享泊位",
         "overview": "总览",
+        "record": "使用与被拒记录",
         "sign_out": "退出",
         "other_language": "English",
         "goal": "共享泊位（目标 3,500）",
@@ -104,6 +105,7 @@ SHARING_TEXTS: dict[str, dict[str, str]] = {
     "en": {
         "title": "Shared spaces",
         "overview": "Overview",
+        "record": "What came of them",
         "sign_out": "Sign out",
         "other_language": "中文",
         "goal": "Shared spaces (goal 3,500)",

@@ -23,6 +23,7 @@ STEP = timedelta(minutes=5)
 SHORTEST = timedelta(minutes=30)
 WORKING = frozenset({DayKind.WORKDAY, DayKind.ADJUSTED_WORKDAY})
 OFF = frozenset({DayKind.WEEKEND, DayKind.STATUTORY_HOLIDAY})
+ALL_DAYS = WORKING | OFF
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,11 +110,12 @@ def windows_of(plan: Plan, day: date, space_id: UUID | None = None) -> list[Span
     UnknownHolidayYear."""
     if not plan.windows:
         return []
-    kind = _kind(day)
+    # Where every kind of day is alike, it need not be known.
+    kind = None if all(window.days >= ALL_DAYS for window in plan.windows) else _kind(day)
     spans = {
         Span(moment(day, window.start), moment(day, window.until))
         for window in plan.windows
-        if kind in window.days
+        if (kind is None or kind in window.days)
         and (window.space_ids is None or space_id is None or space_id in window.space_ids)
     }
     return sorted(

@@ -64,6 +64,12 @@ def test_a_year_whose_holidays_are_unknown_is_not_guessed() -> None:
     assert rules.open_for(ASKED, between("2026-12-31 22:00", "2027-01-01 02:00")) is None
 
 
+def test_where_all_days_are_alike_their_kind_need_not_be_known() -> None:
+    plan = Plan(windows=(Window(days=rules.ALL_DAYS, start=0, until=1440),))
+    week = between("2026-12-30 12:00", "2027-01-06 12:00")
+    assert rules.open_times(plan, week) == ([week], [])
+
+
 def test_an_exception_opens_and_closes() -> None:
     at = date(2026, 11, 18)
     plan = Plan(
