@@ -24,7 +24,7 @@ from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
 PageRequest = Request[Any, Any, Any]
-_HEIGHT, _STEP = 120, 46
+_HEIGHT, _STEP, _LEAST_BARS = 120, 46, 12
 
 
 class Bar(NamedTuple):
@@ -67,7 +67,7 @@ async def sharing_page(
         "other": "en" if language == "zh-CN" else "zh-CN",
         "found": found,
         "bars": bars(months, found.use.goal if found else 0),
-        "width": max(len(months) * _STEP, 1),
+        "width": max(len(months), _LEAST_BARS) * _STEP,
         "height": _HEIGHT,
         "yuan": lambda amount: format_yuan(Fen(amount)),
         "published_at": f"{city_time(found.published_at):%Y-%m-%d}" if found else "",

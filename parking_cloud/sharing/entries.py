@@ -65,8 +65,11 @@ async def ask_to_enter(
         )
     if booked or permit:
         return _answer(AtEntry(booked, False, permit, open_to_all=False, room=None))
-    soon = plate_hash is not None and bool(await confirmed_at(session, plate_hash, place.id, at, EARLY))
     open_to_all, room = await _room(session, place, at, now, stale_after)
+    answer = _answer(AtEntry(booked, False, permit, open_to_all=open_to_all, room=room))
+    if answer.open or plate_hash is None:
+        return answer
+    soon = bool(await confirmed_at(session, plate_hash, place.id, at, EARLY))
     return _answer(AtEntry(booked, soon, permit, open_to_all=open_to_all, room=room))
 
 

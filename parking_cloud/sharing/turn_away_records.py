@@ -14,6 +14,8 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.problems import NotFound, Problem
+from parking_cloud.registry.service import facility_names
+from parking_cloud.sharing.models import Booking
 from parking_cloud.sharing.people import facilities_for
 from parking_cloud.sharing.turn_away_models import TurnAway
 
@@ -90,6 +92,15 @@ async def comment(
         subject_id=str(row.id),
     )
     return _shown(row, places[row.facility_id])
+
+
+async def mine(session: AsyncSession, user_id: UUID) -> list[TurnAwayOut]:
+    """Where a driver was turned away, newest first: all that was noted of it."""
+    query = select(TurnAway).join(Booking, Booking.id == TurnAway.booking_id)
+    rows = await session.scalars(query.where(Booking.user_id == user_id).order_by(TurnAway.at.desc()))
+    found = rows.all()
+    names = await facility_names(session, {row.facility_id for row in found})
+    return [_shown(row, names[row.facility_id]) for row in found]
 
 
 async def turn_away_counts(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, int]:

@@ -142,6 +142,25 @@ async def test_overtime_costs_what_the_tariff_says_of_it(evening: Evening, sessi
     assert (charged, over.amount) == (1200, 1200), "two hours have begun, at ¥6"
 
 
+async def test_whatever_the_overtime_it_costs_what_it_would_by_itself(
+    evening: Evening, session: AsyncSession
+) -> None:
+    driver = await evening.begin()
+    for over in (0, 1, 14, 15, 16, 59, 60, 61, 95, 120, 181, 600, 1439, 1500):
+        booked, unbooked = [
+            await price_stay(
+                session,
+                facility_id=evening.facility,
+                vehicle=VehicleClass.SMALL,
+                entered_at=entered,
+                left_at=minute(over),
+                plate_hash=plate,
+            )
+            for entered, plate in ((SEVEN, driver.held.plate_hash), (NINE, None))
+        ]
+        assert booked.amount == unbooked.amount, over
+
+
 async def test_it_stops_when_the_vehicle_leaves(evening: Evening, session: AsyncSession) -> None:
     await evening.begin()
     await evening.looks([10])
