@@ -22,6 +22,7 @@ from parking_cloud.accounts.tokens import Identity
 from parking_cloud.console.health import MAY_SEE
 from parking_cloud.console.payments import MAY_SEE_MONEY
 from parking_cloud.console.ratings import MAY_SEE_RATINGS
+from parking_cloud.console.sharing_record import MAY_SEE as SHARING_RECORD
 from parking_cloud.console.stays import SEE_STAYS
 from parking_cloud.console.tariffs import MAY_SEE_TARIFFS
 from parking_cloud.console.vehicles import AT_THE_DESK
@@ -67,6 +68,7 @@ async def overview(
             "sees_health": request.user.role in MAY_SEE,
             "sees_tariffs": request.user.role in MAY_SEE_TARIFFS,
             "keeps_sharing": request.user.role in KEEPERS,
+            "sees_sharing": request.user.role in SHARING_RECORD,
             "sees_stays": request.user.role in SEE_STAYS,
             "sees_money": request.user.role in MAY_SEE_MONEY,
             "sees_ratings": request.user.role in MAY_SEE_RATINGS,
