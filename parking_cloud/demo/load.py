@@ -18,6 +18,7 @@ from parking_cloud.demo.city import GATED_OPERATOR, build_city
 from parking_cloud.demo.gates import ensure_gates, ensure_months
 from parking_cloud.demo.history import ensure_history
 from parking_cloud.demo.outside import outside_url
+from parking_cloud.demo.opinions import ensure_opinions
 from parking_cloud.demo.people import ensure_people
 from parking_cloud.demo.sharing import ensure_bookings, ensure_sharing
 from parking_cloud.demo.tariffs import ensure_tariffs
@@ -84,6 +85,8 @@ async def load(settings: Settings, credentials: Credentials) -> None:
             await ensure_boards(session, build_city(), credentials.signs_key, datetime.now(UTC))
             await ensure_gates(session, build_city().facilities, outside_url(), datetime.now(UTC))
             await ensure_months(session, datetime.now(UTC))
+            now = datetime.now(UTC)
+            await ensure_opinions(session, build_city().facilities, settings.plate_key, now)
             for source, key in credentials.api_keys.items():
                 await upsert_api_key(
                     session,
