@@ -17,8 +17,8 @@ from parking_cloud.demo.boards import ensure_boards
 from parking_cloud.demo.city import GATED_OPERATOR, build_city
 from parking_cloud.demo.gates import ensure_gates, ensure_months
 from parking_cloud.demo.history import ensure_history
-from parking_cloud.demo.outside import outside_url
 from parking_cloud.demo.opinions import ensure_opinions
+from parking_cloud.demo.outside import outside_url
 from parking_cloud.demo.people import ensure_people
 from parking_cloud.demo.sharing import ensure_bookings, ensure_sharing
 from parking_cloud.demo.tariffs import ensure_tariffs
