@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 DECAY_MIN = 750.0
 """After so many minutes, of what is unusual now a third is left (e⁻¹)."""
-TURNOVER = 0.3
-"""What comes and goes within an hour, as a share of the variance that spaces by themselves would have."""
+SETTLES_MIN = 240.0
+"""What is unusual by mere chance (who has just come or gone) is gone sooner: a third is left after this."""
 SENSED_VARIANCE = 0.09
 """Of a number read this instant, in spaces²."""
 FULL_MIN = 25.0
@@ -27,6 +27,7 @@ COMPLIANCE = 0.8
 """Of drivers who chose a place, so many drive there."""
 BAND_Z = 1.2816
 """The band holds 80 of 100 outcomes."""
+_LITTLE = 1e-9
 _INV_ROOT_TAU = 0.3989422804014327
 
 
@@ -52,31 +53,37 @@ def outlook(
     usual_on_arrival: Floats,
     sd_on_arrival: Floats,
     sent_before: Floats | float = 0.0,
+    settles_min: Floats | float = SETTLES_MIN,
 ) -> Outlook:
     """The outlook of each candidate, all arrays of one length.
 
     `free_now` is NaN where nothing is known; it was seen `age_min` ago, the driver comes in `ahead_min`.
     `usual_…` are the profile's occupied shares (when it was seen, and on arrival), `sd_on_arrival` how far
     days lie around that. `sent_before`: drivers who will have come before, and are in no count yet.
+    `settles_min`: shorter where vehicles stay but briefly.
     """
     since = ahead_min + age_min
     known = free_now == free_now
-    kept = np.exp(since * (-1.0 / DECAY_MIN))
-    kept *= known
     usual = usual_on_arrival * capacity
+    free = capacity - usual
+    variance = sd_on_arrival * capacity
+    variance *= variance
+    variance += _LITTLE
+    # Spaces that are taken or not each by itself would lie apart so much; the rest is the day's.
+    by_chance = usual_on_arrival * free
+    by_chance /= variance
+    by_chance = np.minimum(by_chance, 1.0)
+    kept = np.exp(since * (-1.0 / DECAY_MIN))
+    by_chance *= np.exp(since / -settles_min) - kept
+    kept += by_chance
+    kept *= known
+    variance *= 1.0 - kept * kept
+    variance += sent_before * (1.0 - COMPLIANCE) + SENSED_VARIANCE
     unusual = capacity - np.fmax(free_now, 0.0)
     unusual -= usual_then * capacity
     unusual *= kept
-    free = capacity - usual
-    hourly = usual_on_arrival * free
-    hourly *= np.minimum(since * (TURNOVER / 60.0), TURNOVER)
     free -= unusual
     free -= sent_before
-    variance = sd_on_arrival * capacity
-    variance *= variance
-    variance *= 1.0 - kept * kept
-    variance += hourly
-    variance += sent_before * (1.0 - COMPLIANCE) + SENSED_VARIANCE
     sd = np.sqrt(variance)
     away = (free - 0.5) / sd
     chance = ndtr(away)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from forecasting.arrival import Floats, Outlook, outlook
+from forecasting.arrival import SETTLES_MIN, Floats, Outlook, outlook
 from forecasting.profile import CELLS, SD_SCALE, SHARE_SCALE, SLOTS, UNKNOWN, Bytes
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.occupancy.day_kinds import day_of
@@ -25,6 +25,8 @@ Rows = NDArray[np.intp]
 
 _SLOT_MIN = 24 * 60 / SLOTS
 _DAYS_AHEAD = 36
+_ON_STREET_SETTLES_MIN = 45.0
+"""Where vehicles stay for an hour or less. Assumed: no series of such a place could be had to fit it on."""
 _UNSURE = 1.5
 """Where a year's holidays are not known yet, a day's kind is a guess, and its spread is so much wider."""
 
@@ -51,6 +53,7 @@ class Outlooks:
         self.own = np.zeros(rows, np.bool_)
         """Rows that have a profile of their own."""
         self._made_at: datetime | None = None
+        self._settles = np.full(rows, SETTLES_MIN)
         self._kinds = np.full(rows, "", "U32")
         self._kinds_made: dict[str, datetime] = {}
         self._today = date.min
@@ -96,6 +99,7 @@ class Outlooks:
             usual_on_arrival=usual,
             sd_on_arrival=spread,
             sent_before=sent_before,
+            settles_min=self._settles.take(rows),
         )
 
     async def refresh(self, session: AsyncSession, rows: Mapping[UUID, int], kinds: Sequence[str]) -> None:
@@ -116,7 +120,10 @@ class Outlooks:
         by_row = np.array(kinds)
         changed = (by_row != self._kinds) & ~self.own
         due = {kind for kind, at in made.items() if self._kinds_made.get(kind) != at}
+        if (by_row != self._kinds).any():
+            self._settles = np.where(by_row == "on_street", _ON_STREET_SETTLES_MIN, SETTLES_MIN)
         if not due and not changed.any():
+            self._kinds = by_row
             return
         for kind, profile in (await kind_profiles(session)).items():
             at = np.flatnonzero((by_row == kind) & ~self.own & (changed | (kind in due)))

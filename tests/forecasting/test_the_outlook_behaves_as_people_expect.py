@@ -15,10 +15,17 @@ from forecasting.arrival import Outlook, outlook
 shares = st.floats(0, 1)
 capacities = st.integers(1, 2000)
 minutes = st.floats(0, 600)
+BUSY = {"then": 0.9, "arrival": 0.9, "sd": 0.1}
 
 
 def one(
-    capacity: float, free: float, age: float = 0.0, ahead: float = 15.0, sent: float = 0.0, **profile: float
+    capacity: float,
+    free: float,
+    age: float = 0.0,
+    ahead: float = 15.0,
+    sent: float = 0.0,
+    settles: float = 240.0,
+    **profile: float,
 ) -> Outlook:
     """The outlook of a single candidate."""
     usual = {"then": 0.6, "arrival": 0.6, "sd": 0.15} | profile
@@ -31,6 +38,7 @@ def one(
         usual_on_arrival=np.array([usual["arrival"]]),
         sd_on_arrival=np.array([usual["sd"]]),
         sent_before=np.array([sent]),
+        settles_min=settles,
     )
 
 
@@ -45,6 +53,7 @@ def situations(draw: st.DrawFn) -> dict[str, Any]:
         "sent": draw(st.floats(0, 50)),
         "then": draw(shares),
         "arrival": draw(shares),
+        "settles": draw(st.floats(1, 1000)),
         "sd": draw(st.floats(0.002, 0.5)),
     }
 
@@ -111,6 +120,12 @@ def test_an_old_number_is_worth_less_than_a_new_one() -> None:
 def test_the_last_space_is_gone_when_two_are_sent_to_it() -> None:
     alone, after_two = one(50, 1, ahead=5.0), one(50, 1, ahead=5.0, sent=1.6)
     assert after_two.chance[0] < 0.6 * alone.chance[0]
+
+
+def test_where_vehicles_stay_briefly_a_free_space_is_gone_sooner() -> None:
+    street, garage = one(10, 1, settles=45.0, **BUSY), one(10, 1, settles=240.0, **BUSY)
+    assert street.chance[0] < garage.chance[0]
+    assert (street.high - street.low)[0] > (garage.high - garage.low)[0]
 
 
 def test_no_spaces_no_chance() -> None:
