@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,7 +48,7 @@ minutes = st.integers(0, 200).map(lambda n: NOON + timedelta(minutes=n))
 def test_times_are_joined_and_none_is_lost_or_added(during: list[tuple[datetime, datetime]]) -> None:
     found = merged(during)
     assert all(start < end for start, end in found)
-    assert all(one[1] < other[0] for one, other in zip(found, found[1:], strict=False))
+    assert all(one[1] < other[0] for one, other in pairwise(found))
     for minute in range(201):
         at = NOON + timedelta(minutes=minute)
         assert any(s <= at < e for s, e in found) == any(s <= at < e for s, e in during)
