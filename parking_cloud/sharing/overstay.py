@@ -21,6 +21,7 @@ from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.notices.schemas import Reader, Texts
 from parking_cloud.notices.service import tell
+from parking_cloud.occupancy.service import standing_of_spaces
 from parking_cloud.registry.service import FacilityLabel, facility_labels, space_numbers
 from parking_cloud.sharing import overstay_texts as texts
 from parking_cloud.sharing.bans import ban
@@ -72,24 +73,31 @@ async def look_at_ends(session: AsyncSession, now: datetime) -> None:
     places = await facility_labels(session, {end.facility_id for end, _ in inside})
     steps = await steps_set(session)
     for end, stay in inside:
-        if stay.situations:
+        if stay is not None and stay.situations:
             continue  # in doubt
         if end.ends_at > now:
             await _remind(session, end, places[end.facility_id], now)
-        else:
+        elif stay is not None:
             await _advance(session, end, stay, places[end.facility_id], steps, now)
 
 
-async def _inside(session: AsyncSession, now: datetime) -> list[tuple[Ending, StayFacts]]:
-    """Who came within a booked time that ends soon or has ended, and is still there."""
+async def _inside(session: AsyncSession, now: datetime) -> list[tuple[Ending, StayFacts | None]]:
+    """Who came within a booked time that ends soon or has ended, and is still there. Without a stay: only the
+    space tells that somebody stands on it, which is enough to remind, and for nothing else."""
     ends = await _endings(session, now)
-    stays = await open_stays_of(session, {end.plate_hash for end in ends}) if ends else {}
-    newest: dict[UUID, tuple[Ending, StayFacts]] = {}
+    if not ends:
+        return []
+    stays = await open_stays_of(session, {end.plate_hash for end in ends})
+    seen = await standing_of_spaces(session, {end.space_id for end in ends if end.ends_at > now})
+    found: dict[UUID, tuple[Ending, StayFacts | None]] = {}
     for end in ends:
         stay = stays.get((end.plate_hash, end.facility_id))
+        space = seen.get(end.space_id)
         if stay is not None and stay.entered_at < end.ends_at:
-            newest[stay.id] = (end, stay)
-    return list(newest.values())
+            found[stay.id] = (end, stay)
+        elif stay is None and space is not None and space.occupied and space.certain:
+            found[end.booking_id] = (end, None)
+    return list(found.values())
 
 
 async def steps_set(session: AsyncSession) -> list[Step]:

@@ -34,6 +34,7 @@ from parking_cloud.tariffs.service import price_stay
 from sensor_gateway.records import Direction
 from tests.sharing.gate_parts import attendant, passes, told, with_gate
 from tests.sharing.parts import CHIEF, Driver, hall, hours, owner, pays
+from tests.sharing.test_open_and_never_usable_is_found import spaces_seen
 from tests.tariffs.parts import city
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -278,3 +279,15 @@ async def test_or_is_told_in_time_with_other_places(evening: Evening, session: A
     assert "市民中心停车场" in said
     move = (await session.execute(text("select booking_id, to_space from booking_move"))).one()
     assert tuple(move) == (booked.id, None)
+
+
+async def test_where_no_gate_tells_a_taken_space_is_enough_to_remind_and_for_no_more(
+    evening: Evening, session: AsyncSession
+) -> None:
+    await spaces_seen(session, SEVEN, True)
+    await evening.set_steps("confirmed")
+    evening.driver = await owner(session)
+    await evening.books(evening.driver, SEVEN, NINE)
+    await evening.looks([-30, -10, 10, 30, 60, 120])
+    assert await evening.told() == ["booking_ends", "booking_ends"]
+    assert await session.scalar(text("select count(*) from overstay")) == 0
