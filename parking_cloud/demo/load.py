@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import parking_cloud.models  # noqa: F401  (every table: rows are written in the order of their references)
 from parking_cloud.accounts.models import User
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user

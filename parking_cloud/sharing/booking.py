@@ -33,7 +33,7 @@ from parking_cloud.sharing.models import Booking, BookingSlot
 from parking_cloud.sharing.paying import confirm, lapse_at
 from parking_cloud.sharing.plans import policy_at, published
 from parking_cloud.sharing.rules import Plan, Policy
-from parking_cloud.sharing.schemas import LIVE, BookingIn, BookingKind, BookingState
+from parking_cloud.sharing.schemas import LIVE, BookingIn, BookingKind, BookingState, Why
 from parking_cloud.sharing.service import ORDINARY, free_spaces, multirange
 from parking_cloud.sharing.texts import SALE_LINES
 from parking_cloud.sharing.times import Span
@@ -64,7 +64,7 @@ async def book(
     """Hold a space for a vehicle until it is paid; what costs nothing is confirmed at once.
 
     Raises NotShared, WrongTime, NotOpenThen, DaysUnknown, NotOffered, NoSpaceLeft, BookedAlready,
-    TooManyBookings, MayNotBook.
+    TooManyBookings, TooManyUnpaid, MayNotBook.
     """
     await refuse_banned(session, user_id, now)
     wanted = await _wanted(session, asked, now)
@@ -74,7 +74,7 @@ async def book(
     await alone(session, f"bookings of driver {user_id}")
     await alone(session, f"bookings at {wanted.place.id}")
     await lapse_at(session, wanted.place.id, now)
-    await _check_limits(session, user_id, vehicle, wanted)
+    await _check_limits(session, user_id, vehicle, wanted, now)
     free = await free_spaces(session, spaces, wanted.slots, now)
     if not free:
         raise problems.NoSpaceLeft()
@@ -199,7 +199,7 @@ def _slots(plan: Plan, asked: BookingIn, now: datetime) -> list[Span]:
             whole = rules.window_at(plan, asked.start)
             if whole is None or whole.end <= now:
                 raise problems.NotOpenThen()
-            return [whole]
+            return [_from_now(whole, now)]
         case BookingKind.MONTH:
             day = city_time(asked.start).date()
             if day < city_time(now).date():
@@ -207,10 +207,16 @@ def _slots(plan: Plan, asked: BookingIn, now: datetime) -> list[Span]:
             opening = rules.open_times(plan, rules.month_of(day))
             if opening.unknown:
                 raise problems.DaysUnknown(first=opening.unknown[0].isoformat())
-            slots = [span for span in opening.times if span.end > now]
+            slots = [_from_now(span, now) for span in opening.times if span.end > now]
             if not slots:
                 raise problems.NotOpenThen()
             return slots
+
+
+def _from_now(span: Span, now: datetime) -> Span:
+    """What of it is still to come: until then, somebody else may have the space."""
+    step = rules.STEP.total_seconds()
+    return Span(max(span.start, now - timedelta(seconds=now.timestamp() % step)), span.end)
 
 
 def _by_the_hour(plan: Plan, asked: BookingIn, now: datetime) -> Span:
@@ -239,12 +245,21 @@ async def _fitting(session: AsyncSession, wanted: _Wanted, need: str | None) -> 
     return [fitting[id_] for id_ in rules.spaces_open(wanted.plan, list(fitting), wanted.slots)]
 
 
-async def _check_limits(session: AsyncSession, user_id: UUID, vehicle: HeldVehicle, wanted: _Wanted) -> None:
+async def _check_limits(
+    session: AsyncSession, user_id: UUID, vehicle: HeldVehicle, wanted: _Wanted, now: datetime
+) -> None:
     live = select(func.count()).where(
         Booking.user_id == user_id, Booking.state.in_(LIVE), Booking.extends.is_(None)
     )
     if (await session.scalar(live) or 0) >= wanted.policy.most_open:
         raise problems.TooManyBookings(most=wanted.policy.most_open)
+    unpaid = select(func.count()).where(
+        Booking.user_id == user_id,
+        Booking.why == Why.NOT_PAID,
+        Booking.over_at > now - timedelta(days=1),
+    )
+    if (await session.scalar(unpaid) or 0) >= wanted.policy.most_open:
+        raise problems.TooManyUnpaid(most=wanted.policy.most_open)
     twice = await session.scalar(
         text(
             "select 1 from booking b join booking_slot s on s.booking_id = b.id where s.live"

@@ -17,6 +17,7 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.accounts.vehicles import held_vehicle
 from parking_cloud.kernel.clock import Clock
+from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.offers import keep_offer
 from parking_cloud.sharing import booking, ending, mine
 from parking_cloud.sharing.booking import Booked, offer_of
@@ -59,13 +60,15 @@ class MyBookingsController(Controller):
         self,
         request: MeRequest,
         session: AsyncSession,
+        settings: Settings,
         clock: Clock,
         cursor: UUID | None = None,
         limit: Annotated[int, Parameter(ge=1, le=100)] = 20,
     ) -> list[BookingOut]:
         """Your bookings, the newest first; `cursor`: the last one's id, for older ones."""
         user = request.user.user_id
-        return await mine.my_bookings(session, user, clock.now(), before=cursor, limit=limit)
+        shown = await mine.my_bookings(session, user, clock.now(), before=cursor, limit=limit)
+        return await mine.with_receipts(session, user, settings.secret_key, shown)
 
     @post("/")
     async def book(
@@ -79,10 +82,17 @@ class MyBookingsController(Controller):
 
     @get("/{booking_id:uuid}")
     async def one(
-        self, request: MeRequest, session: AsyncSession, clock: Clock, booking_id: UUID
+        self,
+        request: MeRequest,
+        session: AsyncSession,
+        settings: Settings,
+        clock: Clock,
+        booking_id: UUID,
     ) -> BookingOut:
         """How one of your bookings stands."""
-        return await mine.my_booking(session, request.user.user_id, booking_id, clock.now())
+        user = request.user.user_id
+        shown = await mine.my_booking(session, user, booking_id, clock.now())
+        return (await mine.with_receipts(session, user, settings.secret_key, [shown]))[0]
 
     @post("/{booking_id:uuid}/pay", status_code=200)
     async def pay(

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.gates.allow_list import pass_states
-from parking_cloud.payments.facts import charge_facts
+from parking_cloud.payments.facts import charge_facts, payments_by, receipt_token
 from parking_cloud.registry.service import facility_labels, space_numbers
 from parking_cloud.sharing import problems, rules
 from parking_cloud.sharing.booking import own
@@ -35,6 +36,22 @@ async def my_booking(session: AsyncSession, user_id: UUID, booking_id: UUID, now
     found = await own(session, user_id, booking_id)
     await session.refresh(found)
     return (await _shown(session, [found], now))[0]
+
+
+async def with_receipts(
+    session: AsyncSession, user_id: UUID, secret_key: str, shown: Sequence[BookingOut]
+) -> list[BookingOut]:
+    """The same, with the receipts of what this driver paid."""
+    paid = await payments_by(session, user_id, [each.charge_id for each in shown if each.charge_id])
+    return [
+        msgspec.structs.replace(
+            each,
+            receipts=[receipt_token(secret_key, payment) for payment in paid.get(each.charge_id, [])]
+            if each.charge_id
+            else [],
+        )
+        for each in shown
+    ]
 
 
 async def to_pay(session: AsyncSession, user_id: UUID, booking_id: UUID, now: datetime) -> Booking:
@@ -88,6 +105,7 @@ async def _shown(session: AsyncSession, bookings: Sequence[Booking], now: dateti
                 and booking.kind != BookingKind.MONTH
                 and booking.ends_at > now,
                 made_at=booking.made_at,
+                charge_id=booking.charge_id,
             )
         )
     return shown

@@ -76,6 +76,19 @@ class TooManyBookings(Problem):
     detail = {"zh-CN": "请先取消不再需要的预约。", "en": "Cancel one that you no longer need."}
 
 
+class TooManyUnpaid(Problem):
+    slug = "too-many-unpaid"
+    status = 409
+    title = {
+        "zh-CN": "24 小时内有 {most} 个预约未付款",
+        "en": "{most} bookings were not paid within 24 hours",
+    }
+    detail = {
+        "zh-CN": "为避免占用他人泊位，请稍后再预约。",
+        "en": "So that nobody keeps spaces from others, book again later.",
+    }
+
+
 class MayNotBook(Problem):
     slug = "may-not-book"
     status = 403

@@ -175,6 +175,9 @@ class BookingOut(msgspec.Struct, frozen=True, kw_only=True):
     may_cancel: bool
     may_extend: bool
     made_at: datetime
+    charge_id: UUID | None
+    receipts: list[str] = []
+    """Tokens of what one has paid for it oneself."""
 
 
 class Slot(msgspec.Struct, frozen=True):

@@ -143,3 +143,27 @@ async def test_what_is_not_open_is_not_booked(session: AsyncSession) -> None:
         await li.books(session, SEVEN + MINUTE, NINE_PM)
     with pytest.raises(problems.DaysUnknown):
         await li.books(session, city("2026-12-02 12:00"), kind=BookingKind.MONTH)
+
+
+async def test_a_window_that_has_begun_is_booked_from_now_on(session: AsyncSession) -> None:
+    await hall(session)
+    li, wang = await owner(session), await owner(session, "浙E54321", "wang")
+    await pays(session, await li.books(session, SEVEN, NINE_PM), FRIDAY_NOON)
+    now = NINE_PM + 7 * MINUTE
+    booked = await wang.books(session, now, kind=BookingKind.EVENING, now=now)
+    facts = (await booking_facts(session, [booked.id]))[booked.id]
+    assert (facts.starts_at, facts.ends_at) == (NINE_PM + 5 * MINUTE, city("2026-11-21 08:00"))
+
+
+async def test_who_lets_hold_after_hold_lapse_has_to_wait(session: AsyncSession) -> None:
+    await hall(session)
+    li = await owner(session)
+    now = FRIDAY_NOON
+    for _ in range(5):
+        await li.books(session, SEVEN, NINE_PM, now=now)
+        now += 11 * MINUTE
+    with pytest.raises(problems.TooManyUnpaid):
+        await li.books(session, SEVEN, NINE_PM, now=now)
+    await session.rollback()
+    tomorrow = now + hours(24)
+    await li.books(session, SEVEN + hours(24), NINE_PM + hours(24), now=tomorrow)
