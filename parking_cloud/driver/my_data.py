@@ -22,7 +22,9 @@ from parking_cloud.notices.service import contacts_of, notices_of
 from parking_cloud.payments import mandates, mine, permit_sales
 from parking_cloud.payments.mandates import NoMandate
 from parking_cloud.ratings.drivers import my_ratings
+from parking_cloud.sharing import turn_away_records
 from parking_cloud.sharing.mine import my_bookings
+from parking_cloud.sharing.overstay_desk import overstays_of
 from sensor_gateway.sealing import PlateVault
 
 _PAGE = 100
@@ -139,6 +141,16 @@ async def _bookings(session: AsyncSession, asked: Asked) -> AsyncIterator[Any]:
         before = page[-1].id
 
 
+async def _turned_away(session: AsyncSession, asked: Asked) -> AsyncIterator[Any]:
+    for row in await turn_away_records.mine(session, asked.who.user_id):
+        yield row
+
+
+async def _overstays(session: AsyncSession, asked: Asked) -> AsyncIterator[Any]:
+    for row in await overstays_of(session, asked.who.user_id):
+        yield row
+
+
 async def _ratings(session: AsyncSession, asked: Asked) -> AsyncIterator[Any]:
     for row in await my_ratings(session, asked.who.user_id, asked.now, _MOST_RATINGS):
         yield row
@@ -161,6 +173,8 @@ SECTIONS: dict[str, Rows] = {
     "automatic_payment": _mandate,
     "permits": _permits,
     "bookings": _bookings,
+    "turned_away": _turned_away,
+    "overstays": _overstays,
     "ratings": _ratings,
     "reports": _reports,
 }

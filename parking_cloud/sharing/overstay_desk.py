@@ -93,7 +93,7 @@ class AnsweredAlready(Problem):
 
 async def overstays_of(session: AsyncSession, user_id: UUID) -> list[OverstayOut]:
     """A driver's own, newest first."""
-    query = select(Overstay).where(Overstay.user_id == user_id).order_by(Overstay.id.desc()).limit(100)
+    query = select(Overstay).where(Overstay.user_id == user_id).order_by(Overstay.id.desc())
     return await _shown(session, (await session.scalars(query)).all())
 
 

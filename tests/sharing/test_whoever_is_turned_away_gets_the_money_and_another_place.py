@@ -80,6 +80,8 @@ async def test_one_press_pays_back_offers_another_place_and_tells_the_institutio
     assert await told(session, driver.id) == ["booking_confirmed", "turned_away"]
     again = await press(session, driver, booked, after=0.2)
     assert (again, await refunds(session)) == (answer, [800])
+    assert [each.id for each in await turn_away_records.mine(session, driver.id)] == [answer.id]
+    assert await turn_away_records.mine(session, boss.user_id) == []
 
 
 async def test_not_whoever_the_gate_knows_to_be_inside(session: AsyncSession, redis: Redis) -> None:
