@@ -245,10 +245,9 @@ UP: list[str] = [
     """
     INSERT INTO retention_rule (what, place, texts, status, source) VALUES
         ('money', 1, '{"zh-CN": {"title": "账单、支付、退款、发票和预约记录",
-            "why": "会计和税务法律要求保存；具体年限待核实，期满删除。"},
+            "why": "会计和税务法律要求保存，期满删除。"},
             "en": {"title": "Charges, payments, refunds, invoices and bookings",
-            "why": "Bookkeeping and tax law have them kept; for how many years is still to be '
-            'confirmed."}}',
+            "why": "Bookkeeping and tax law have them kept; then they are deleted."}}',
             'unconfirmed', '未查到具体条款'),
         ('stays', 2, '{"zh-CN": {"title": "车辆的进出场记录",
             "why": "属于车辆和停车场的记录，用于计费和争议，不再与您的账号关联。"},

@@ -7,6 +7,7 @@ export class ParkedBox {
   constructor(api, texts, { time, after }) {
     Object.assign(this, { api, texts, time, after });
     this.held = [];
+    this.open = [];
     const press = (id, deed) => at(id).addEventListener("click", () => once(at(id), texts, deed));
     press("parked-press", () => this.begin());
     press("parked-agree", () => this.agree());
@@ -23,12 +24,19 @@ export class ParkedBox {
     this.held = held;
     at("parked-vehicle").replaceChildren(...held.map((v) => element("option", v.plate, { value: v.id })));
     at("parked-vehicle-row").hidden = held.length < 2;
+    this.settle();
+  }
+
+  // Once every vehicle stands somewhere, there is nothing to press.
+  settle() {
+    at("parked-press").hidden = this.open.length > 0 && this.open.length >= this.held.length;
   }
 
   async load() {
-    const open = await this.api.ask("GET", "/v1/me/parked");
-    at("parked").hidden = open.length === 0;
-    fillList("parked", open.map((stay) => this.item(stay)), "");
+    this.open = await this.api.ask("GET", "/v1/me/parked");
+    at("parked").hidden = this.open.length === 0;
+    fillList("parked", this.open.map((stay) => this.item(stay)), "");
+    this.settle();
   }
 
   item(stay) {
