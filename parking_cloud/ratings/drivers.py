@@ -14,6 +14,8 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.accounts import consents
+from parking_cloud.accounts.consents import Purpose
 from parking_cloud.accounts.vehicles import holdings
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.ratings.models import Rating
@@ -65,6 +67,7 @@ async def rate(
     )
     if made is None:
         raise RatedAlready()
+    await _agrees(session, user_id, said, now)
     return await _one_of_mine(session, user_id, made, now)
 
 
@@ -83,7 +86,14 @@ async def change(
         raise NoMoreChanges()
     changes = _said(said) | {"changed_at": now, "reported_at": None, "reported_by": None, "reported_why": ""}
     await session.execute(update(Rating).where(Rating.id == rating_id).values(changes))
+    await _agrees(session, user_id, said, now)
     return await _one_of_mine(session, user_id, rating_id, now)
+
+
+async def _agrees(session: AsyncSession, user_id: UUID, said: RatingIn, now: datetime) -> None:
+    """Who writes for everybody, where the page says so, agrees to that; it can be taken back."""
+    if said.text.strip():
+        await consents.give_newest(session, user_id, Purpose.RATING, now)
 
 
 async def my_ratings(session: AsyncSession, user_id: UUID, now: datetime, limit: int) -> list[MyRating]:

@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.accounts import consents
+from parking_cloud.accounts.consents import Purpose
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.ratings.models import Rating
 from parking_cloud.ratings.rules import drawn_mean
@@ -24,6 +26,7 @@ _NEWEST = text(
     " select r.*, case when m.n >= :least then m.month end as month from rating r"
     " join months m on m.month = to_char(r.created_at at time zone 'Asia/Shanghai', 'YYYY-MM')"
     " where r.facility_id = :facility and r.state = 'shown' and r.published <> ''"
+    " and r.user_id = any(cast(:agreed as uuid[]))"
     " order by month desc nulls last, r.id limit :limit offset :offset"
 )
 
@@ -51,6 +54,7 @@ async def ratings_of(session: AsyncSession, id_or_code: str, page: int, now: dat
             _NEWEST,
             {
                 "facility": label.id,
+                "agreed": await _agreed(session, label.id),
                 "least": LEAST_IN_A_MONTH,
                 "limit": _A_PAGE + 1,
                 "offset": page * _A_PAGE,
@@ -65,6 +69,13 @@ async def ratings_of(session: AsyncSession, id_or_code: str, page: int, now: dat
         items=[_shown(row) for row in rows[:_A_PAGE]],
         next_page=page + 1 if len(rows) > _A_PAGE else None,
     )
+
+
+async def _agreed(session: AsyncSession, facility: UUID) -> list[UUID]:
+    """Who has written about a facility, and lets everybody read it."""
+    query = select(Rating.user_id).where(Rating.facility_id == facility, Rating.published != "")
+    authors = [author for author in await session.scalars(query.distinct()) if author is not None]
+    return list(await consents.givers(session, authors, Purpose.RATING))
 
 
 def _shown(row: Any) -> PublicRating:

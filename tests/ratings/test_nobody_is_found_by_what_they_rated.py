@@ -10,6 +10,8 @@ import pytest
 from litestar.testing import AsyncTestClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.accounts import consents
+from parking_cloud.accounts.consents import Purpose
 from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.ratings.reading import ratings_of
@@ -67,3 +69,13 @@ async def test_the_public_answer_has_no_name_and_no_time(
         assert UUID(item["id"]).version == 4, "a time-ordered id would tell when it was written"
     assert "zhang-san" not in json.dumps(body)
     assert str(who.user_id) not in json.dumps(body)
+
+
+async def test_words_are_read_while_their_writer_lets_them(session: AsyncSession, garage: UUID) -> None:
+    li = await holder(session, since=minute(0))
+    await rated(session, li, garage, RatingIn(finding=5, text="指路牌很清楚"))
+    seen = await ratings_of(session, "garage", 0, minute(A_DAY))
+    assert [item.text for item in seen.items] == ["指路牌很清楚"]
+    await consents.withdraw(session, li.user_id, Purpose.RATING, minute(A_DAY))
+    seen = await ratings_of(session, "garage", 0, minute(A_DAY))
+    assert (seen.items, seen.count) == ([], 1)
