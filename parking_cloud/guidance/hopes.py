@@ -20,7 +20,7 @@ from parking_cloud.guidance.herding import Sent
 from parking_cloud.guidance.index import FacilityIndex, Rows
 from parking_cloud.guidance.outlooks import Outlooks
 
-HOLDS_S = 5
+HOLDS_S = 15
 _BYTES = 64_000_000
 _LEAST_SETS = 4
 OUT_OF_RANGE = 1
