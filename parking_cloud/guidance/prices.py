@@ -75,8 +75,9 @@ class Prices:
                 for old in list(self._known)[: _STAYS_KEPT // 2]:
                     del self._known[old]
         found = known.take(tariffs)
-        if found.min(initial=0.0) == _NOT_ASKED:
-            for number in set(tariffs[found == _NOT_ASKED].tolist()):
+        unasked = found == _NOT_ASKED
+        if unasked.any():
+            for number in set(tariffs[unasked].tolist()):
                 known[number] = self._amount(number, vehicle, entered_at, minutes)
             found = known.take(tariffs)
         return found

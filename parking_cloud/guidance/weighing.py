@@ -51,7 +51,7 @@ def weigh(known: Known, travel: Travel, question: Question, found: Found, drive:
     """Everything that the answer needs."""
     asked, rows = question.asked, found.rows
     awaits, hopes = known.hopes.at(rows, question.now, question.arrive_at)
-    prices = _prices(known, question, rows)
+    prices = prices_at(known, question, rows)
     entry = _entry(known, question, rows)
     free_now, usable = awaits[:, FREE], None
     if entry.access:
@@ -82,7 +82,8 @@ def weigh(known: Known, travel: Travel, question: Question, found: Found, drive:
     )
 
 
-def _prices(known: Known, question: Question, rows: Rows) -> Floats:
+def prices_at(known: Known, question: Question, rows: Rows) -> Floats:
+    """What the whole stay costs at each row, in fen; NaN where no tariff is known."""
     asked, at = question.asked, question.arrive_at
     tariffs = known.index.tariff.take(rows)
     if known.several:
