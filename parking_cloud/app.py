@@ -44,6 +44,7 @@ from parking_cloud.driver.booking import route_handlers as booking_pages
 from parking_cloud.driver.data_routes import route_handlers as my_data_routes
 from parking_cloud.driver.installing import route_handlers as app_file_routes
 from parking_cloud.driver.me import route_handlers as my_pages
+from parking_cloud.driver.overstays import route_handlers as overstay_pages
 from parking_cloud.driver.pay import route_handlers as pay_pages
 from parking_cloud.driver.quality import route_handlers as quality_pages
 from parking_cloud.driver.rate import route_handlers as rate_pages
@@ -283,6 +284,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             *invoice_routes,
             *driver_routes,
             *sharing_page_routes,
+            *overstay_pages,
             *app_file_routes,
             *booking_pages,
             *pay_pages,

@@ -15,6 +15,7 @@ SETTINGS = Settings(
     secret_key="a secret only for tests, long enough",
 )
 PUBLIC = {
+    "/bookings/overstays",
     "/sharing",
     "/",
     "/app.webmanifest",

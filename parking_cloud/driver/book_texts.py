@@ -5,6 +5,7 @@ from __future__ import annotations
 BOOK_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         "title": "预约共享泊位",
+        "overstays": "逾时与申诉",
         "bookings": "我的预约",
         "no_script": "此页面需要浏览器启用 JavaScript。",
         "no_network": "无法连接，请稍后再试。",
@@ -113,6 +114,7 @@ BOOK_TEXTS: dict[str, dict[str, str]] = {
     },
     "en": {
         "title": "Book a shared space",
+        "overstays": "Overstays and objections",
         "bookings": "My bookings",
         "no_script": "This page needs JavaScript.",
         "no_network": "There is no connection. Try again shortly.",

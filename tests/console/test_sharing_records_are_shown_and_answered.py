@@ -19,10 +19,9 @@ from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.sharing import overstay_desk
-from parking_cloud.sharing.overstay_desk import ObjectionIn
 from tests.sharing.gate_parts import manager
 from tests.sharing.parts import CHIEF, hall, owner
-from tests.sharing.test_whoever_does_not_leave_is_reminded_then_asked_step_by_step import Evening, minute
+from tests.sharing.test_whoever_does_not_leave_is_reminded_then_asked_step_by_step import Evening
 from tests.sharing.test_whoever_is_turned_away_gets_the_money_and_another_place import evening, press
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -82,10 +81,15 @@ async def test_the_city_answers_an_objection(
     stayed = Evening(session, redis)
     driver = await stayed.begin()
     await stayed.looks([10, 30, 60])
-    (mine,) = await overstay_desk.overstays_of(session, driver.id)
-    said = ObjectionIn("出口道闸故障，无法驶离")
-    await overstay_desk.object_to(session, driver.id, mine.id, said, minute(70))
-    await session.commit()
+    own = cookie(settings, driver.who)
+    shown = (await client.get("/bookings/overstays", headers=own)).text
+    assert "From 2026-11-20 22:00 on you may not book" in shown
+    (address,) = re.findall(r'action="(/bookings/overstays/[^"]+)"', shown)
+    for text, expected in (("no", "not_saved"), ("出口道闸故障，无法驶离", "saved"), ("again", "not_saved")):
+        answer = await client.post(address, data={"text": text}, headers=own | FORM, follow_redirects=False)
+        assert answer.headers["location"] == f"/bookings/overstays?said={expected}"
+    nobody = await client.get("/bookings/overstays", follow_redirects=False)
+    assert nobody.headers["location"].startswith("/sign-in")
     chief = cookie(settings, CHIEF)
     page = (await client.get(PAGE, headers=chief)).text
     assert "出口道闸故障" in page
@@ -95,3 +99,4 @@ async def test_the_city_answers_an_objection(
     assert answer.headers["location"] == f"{PAGE}?said=saved"
     (mine,) = await overstay_desk.overstays_of(session, driver.id)
     assert (mine.upheld, mine.answer) == (True, "道闸故障属实")
+    assert "you may book again: 道闸故障属实" in (await client.get("/bookings/overstays", headers=own)).text

@@ -23,6 +23,7 @@ from parking_cloud.driver.book_texts import BOOK_TEXTS
 from parking_cloud.driver.data_texts import DATA_TEXTS
 from parking_cloud.driver.find_texts import FIND_TEXTS
 from parking_cloud.driver.me_texts import ME_TEXTS
+from parking_cloud.driver.overstays_texts import OVERSTAYS_TEXTS
 from parking_cloud.driver.pay_texts import PAY_TEXTS
 from parking_cloud.driver.quality_texts import QUALITY_TEXTS
 from parking_cloud.driver.rate_texts import RATE_TEXTS
@@ -60,6 +61,7 @@ NAMES = ("http://www.w3.org/2000/svg",)
         RECEIPT_TEXTS,
         SIGNS_TEXTS,
         SHARING_MONTH_TEXTS,
+        OVERSTAYS_TEXTS,
         SHARING_RECORD_TEXTS,
         RATE_TEXTS,
         RATING_DESK_TEXTS,
@@ -87,6 +89,7 @@ def test_both_languages_have_the_same_words(texts: dict[str, dict[str, str]]) ->
 DRIVER_PAGES = {
     "find": (("driver.", "find", "map", "words"), FIND_TEXTS),
     "book": (("book",), BOOK_TEXTS),
+    "overstays": (("overstays",), OVERSTAYS_TEXTS),
     "pay": (("pay", "card_form", "plate_field"), PAY_TEXTS),
     "quality": (("quality", "_quality"), QUALITY_TEXTS),
     "rate": (("rate",), RATE_TEXTS),
