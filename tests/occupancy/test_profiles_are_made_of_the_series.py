@@ -110,3 +110,10 @@ async def test_a_place_that_is_new_has_what_is_usual_for_its_kind(session: Async
     assert outlooks.own.tolist() == [True, False, False]
     assert at_noon(0) == pytest.approx(at_noon(1), abs=1)
     assert at_noon(1) == at_noon(2) < 20
+
+
+async def test_the_last_space_on_the_street_is_promised_with_more_doubt(session: AsyncSession) -> None:
+    outlooks = await load_outlooks(session, {}, ["on_street", "public_offstreet"])
+    ten, one_free = np.array([10.0, 10.0]), np.array([1.0, 1.0])
+    said = outlooks.at(np.array([0, 1]), ten, one_free, np.zeros(2), now=NOON, ahead_min=10.0)
+    assert (said.high - said.low)[0] > (said.high - said.low)[1]
