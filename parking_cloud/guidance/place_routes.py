@@ -3,7 +3,9 @@ take as long as the answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from gzip import compress
 from typing import Any
 
 import msgspec
@@ -72,7 +74,16 @@ async def places(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Where to park: ranked, each with its chance of a free space on arrival, way, walk and price."""
     guide: Guide = request.app.state.guide
     body = await guide.places(read_query(request.scope["query_string"]))
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    if _reads_gzip(request.scope["headers"]):
+        body = compress(body, 1)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _reads_gzip(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """For phones on slow lines: a sixth of the bytes, for a fraction of a millisecond."""
+    return any(name == b"accept-encoding" and b"gzip" in value for name, value in headers)
 
 
 route_handlers: list[ControllerRouterHandler] = [places]

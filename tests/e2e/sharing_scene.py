@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx
@@ -25,6 +25,7 @@ from parking_cloud.registry.schemas import DeviceIn, FacilityIn, InstitutionIn, 
 from parking_cloud.sharing.planning import save_plan
 from parking_cloud.sharing.schemas import PlanIn, WindowIn
 from tests.e2e.paying import TARIFF, ask
+from tests.e2e.waiting import eventually
 from tests.tariffs.parts import with_tariff
 
 HALL = "e2e-hall"
@@ -124,3 +125,45 @@ def with_vehicle(platform: Platform, page: Page, plate: str) -> None:
             headers={"Authorization": f"Bearer {said['access_token']}"},
         )
     assert decided.status_code == 204, decided.text
+
+
+def move_back(platform: Platform, booking: str, by: timedelta) -> None:
+    """As if so much time had passed since it was booked."""
+
+    async def move(session: AsyncSession) -> None:
+        at = {"booking": booking, "by": by}
+        for statement in (
+            "update booking set starts_at = starts_at - :by, ends_at = ends_at - :by, made_at = made_at - :by"
+            " where id = :booking",
+            "update permit set valid_from = valid_from - :by, valid_until = valid_until - :by"
+            " where id in (select permit_id from booking_slot where booking_id = :booking)",
+            "update vehicle_binding set since = since - :by"
+            " where id = (select vehicle_id from booking where id = :booking)",
+            "update booking_slot set during = tstzrange(lower(during) - :by, upper(during) - :by)"
+            " where booking_id = :booking",
+        ):
+            await session.execute(text(statement), at)
+
+    in_database(platform, move)
+
+
+def pass_gate(platform: Platform, plate: str, direction: str, minutes_ago: float) -> None:
+    """The vehicle passes the hall's gate; returns when its stay says so."""
+    row = {
+        "record_id": f"hall-{direction}-{plate[2:]}",
+        "device_id": f"{HALL}-gate",
+        "direction": direction,
+        "occurred_at": (datetime.now(UTC) - timedelta(minutes=minutes_ago)).isoformat(),
+        "plate": plate,
+        "plate_color": "blue",
+        "confidence": 0.99,
+    }
+    key = platform.running["api_keys"]["gates"]
+    with httpx.Client(base_url=platform.running["intake_url"], trust_env=False) as intake:
+        answer = intake.post("/v1/gate-events", json=[row], headers={"X-Api-Key": key})
+    assert answer.status_code == 202, answer.text
+    stays = (
+        "select count(*) from stay s join gate_event e on e.id in (s.entry_event_id, s.exit_event_id)"
+        " where e.record_id = %s"
+    )
+    eventually("the stay", lambda: ask(platform, stays, row["record_id"])[0] == (1,))

@@ -93,6 +93,25 @@ setInterval(() => {
   if (open && !document.hidden && at("sure").hidden && !at("extend").contains(document.activeElement)) load().catch(() => {});
 }, LOOK_MS);
 
+// Where it ended and the vehicle did not leave: what followed, and a way to say that it was wrong.
+async function loadOverstay() {
+  if (!["confirmed", "ended"].includes(booking.state) || Date.now() < Date.parse(booking.ends_at)) return;
+  const found = (await api.ask("GET", "/v1/me/overstays")).find((overstay) => overstay.booking_id === booking.id);
+  if (found) drawOverstay(found);
+}
+
+function drawOverstay(overstay) {
+  const { ended_at: at_, over_at: over, deeds, objected_at: objected, upheld, answer } = overstay;
+  at("overstay").hidden = false;
+  at("overstay").dataset.overstay = overstay.id;
+  at("overstay-said").textContent = fill(over ? texts.overstay_left : texts.overstay_inside, { at: momentText(at_) });
+  at("overstay-deeds").replaceChildren(...deeds.map((deed) => element("li", fill(texts[`action_${deed.action}`] ?? deed.action, {
+    at: momentText(deed.done_at), until: deed.until && momentText(deed.until) }))));
+  at("objection").hidden = Boolean(objected);
+  at("overstay-answer").hidden = !objected;
+  at("overstay-answer").textContent = answer ? fill(upheld ? texts.upheld : texts.not_upheld, { answer }) : texts.objected;
+}
+
 async function loadWay() {
   const links = await api.ask("GET", `/v1/facilities/${booking.facility_id}/open-in`);
   at("go").lastElementChild.replaceChildren(...["amap", "baidu", "tencent"].map((name) =>
@@ -162,12 +181,19 @@ function ask(sure) {
 at("cancel").addEventListener("click", () => ask(at("sure").hidden));
 at("keep").addEventListener("click", () => ask(false));
 at("cancel-sure").addEventListener("click", () => once(at("cancel-sure"), texts, cancel));
+at("objection").addEventListener("submit", (event) => {
+  event.preventDefault();
+  once(event.submitter, texts, async () => {
+    drawOverstay(await api.ask("POST", `/v1/me/overstays/${at("overstay").dataset.overstay}/objection`, { text: at("grounds").value.trim() }));
+  });
+});
 at("turned-away").addEventListener("click", () => once(at("turned-away"), texts, turnedAway));
 
 async function begin() {
   try {
     vehicles = (await api.ask("GET", "/v1/me/vehicles")).filter((vehicle) => vehicle.state === "verified");
     await load();
+    await loadOverstay();
     await loadWay();
   } catch (error) {
     at("progress").hidden = true;

@@ -66,7 +66,7 @@ export class Sheet {
       const query = new URLSearchParams({ facility: facility.id, start: arriveAt, minutes: stay });
       box.append(element("a", texts.book, { class: "button", href: `/book?${query}` }));
     }
-    box.append(element("a", texts.parked, { class: "button", href: `/me?facility=${encodeURIComponent(facility.id)}#parked` }));
+    box.append(element("a", texts.parked, { class: "button", href: "/me#parked-title" }));
     return [box, maps];
   }
 

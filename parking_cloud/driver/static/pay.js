@@ -293,6 +293,8 @@ at("card-form").addEventListener("submit", (event) => {
     else waitFor();
   });
 });
+// What was paid is seen there; the next time this page is for something else.
+at("back").addEventListener("click", () => sessionStorage.removeItem(KEPT));
 at("try-again").addEventListener("click", () => (kept.offer ? showAmount() : restart()));
 for (const button of document.querySelectorAll("[data-restart]")) button.addEventListener("click", restart);
 for (const button of document.querySelectorAll("[data-another]")) {
