@@ -63,7 +63,7 @@ from parking_cloud.payments.events import note_stays
 from parking_cloud.payments.permit_sales import lapse_unpaid
 from parking_cloud.payments.providers import make_providers
 from parking_cloud.projection import Done, Projection, StreamProjector, insistently
-from parking_cloud.ratings.ranking import make_due
+from parking_cloud.ratings.ranking import make_due, renew_standing
 from parking_cloud.ratings.scoring import nightly
 from parking_cloud.registry.events import DEVICES_CHANGED, publish_devices, rebuild_directory
 from parking_cloud.settlement.items import gather
@@ -119,6 +119,7 @@ JOBS: list[tuple[str, float, Job]] = [
     ("occupancy profiles", 60, refresh_profiles),
     ("scores", 900, nightly),
     ("rankings", 3600, make_due),
+    ("standing", 900, renew_standing),
 ]
 """Name, seconds between two runs, and what is done."""
 _LATER = {"sources": 60.0}

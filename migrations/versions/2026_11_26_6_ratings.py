@@ -93,6 +93,8 @@ UP = [
         facility_id UUID NOT NULL,
         day DATE NOT NULL,
         score SMALLINT,
+        low SMALLINT,
+        high SMALLINT,
         stars SMALLINT,
         count INTEGER NOT NULL,
         made_at timestamptz NOT NULL,
@@ -105,6 +107,8 @@ UP = [
         facility_id UUID NOT NULL,
         day DATE NOT NULL,
         score SMALLINT,
+        low SMALLINT,
+        high SMALLINT,
         formula_id UUID NOT NULL,
         inputs JSONB NOT NULL,
         made_at timestamptz NOT NULL,
@@ -126,6 +130,18 @@ UP = [
     )
     """,
     """
+    CREATE TABLE operator_standing (
+        quarter TEXT NOT NULL,
+        day DATE NOT NULL,
+        formula_id UUID NOT NULL,
+        trial BOOLEAN NOT NULL,
+        lines JSONB NOT NULL,
+        made_at timestamptz NOT NULL,
+        CONSTRAINT pk_operator_standing PRIMARY KEY (quarter),
+        CONSTRAINT fk_operator_standing_formula_id FOREIGN KEY(formula_id) REFERENCES ratings_formula (id)
+    )
+    """,
+    """
     CREATE FUNCTION published_for_good() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         RAISE EXCEPTION '% is never changed', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
@@ -142,7 +158,8 @@ UP = [
 ]
 
 DOWN = [
-    "DROP TABLE operator_ranking, facility_score_day, facility_score, facility_data_day, rating",
+    "DROP TABLE operator_standing, operator_ranking, facility_score_day, facility_score",
+    "DROP TABLE facility_data_day, rating",
     "DROP TABLE ratings_formula",
     "DROP FUNCTION published_for_good",
 ]

@@ -21,7 +21,7 @@ from parking_cloud.console.rating_texts import RATING_DESK_TEXTS
 from parking_cloud.kernel.clock import Clock, city_time
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed, NotSignedIn, Problem, pick_language
 from parking_cloud.kernel.settings import Settings
-from parking_cloud.ratings import desk, scoring
+from parking_cloud.ratings import desk, ranking, scoring
 from parking_cloud.ratings.schemas import AnswerIn, DecisionIn, ReportIn, ScoreOut
 from parking_cloud.ratings.words import NAMES
 from parking_cloud.registry.service import facilities_of
@@ -190,6 +190,7 @@ async def report(
 async def make_scores(session: AsyncSession, clock: Clock) -> Redirect:
     """Make today's scores now."""
     await scoring.make_scores(session, clock.now())
+    await ranking.make_standing(session, clock.now())
     return _back("done_made", "scores")
 
 

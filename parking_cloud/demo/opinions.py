@@ -97,6 +97,7 @@ async def ensure_opinions(
     rated = await _live(session, vault, residents, places, days)
     await _answer(session, rated, now)
     await make_scores(session, now)
+    await ranking.make_standing(session, now)
 
 
 def _name(number: int) -> str:

@@ -19,7 +19,7 @@ from parking_cloud.kernel.settings import Settings
 from parking_cloud.ratings import ranking, reading, scoring
 from parking_cloud.ratings.formulas import InForce, formula_by_id
 from parking_cloud.ratings.rules import PER
-from parking_cloud.ratings.schemas import Question, Ranked
+from parking_cloud.ratings.schemas import Fact, Question, Ranked
 from parking_cloud.ratings.words import NAMES, percent
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
@@ -112,8 +112,8 @@ def _inputs(in_force: InForce, language: str) -> list[dict[str, str]]:
             "zero": percent(rule.bad / PER),
             "least": f"{rule.least:,}",
         }
-        for fact, rule in formula.facts.items()
-        if rule.weight
+        for fact in Fact
+        if (rule := formula.facts.get(fact)) and rule.weight
     ]
 
 

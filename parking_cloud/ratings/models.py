@@ -114,7 +114,9 @@ class FacilityScore(Base):
     facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), primary_key=True)
     day: Mapped[date]
     score: Mapped[int | None] = mapped_column(SmallInteger)
-    """Tenths of a point."""
+    """Tenths of a point, as its band's ends."""
+    low: Mapped[int | None] = mapped_column(SmallInteger)
+    high: Mapped[int | None] = mapped_column(SmallInteger)
     stars: Mapped[int | None] = mapped_column(SmallInteger)
     """Hundredths of a mark."""
     count: Mapped[int]
@@ -132,6 +134,8 @@ class FacilityScoreDay(Base):
     facility_id: Mapped[UUID] = mapped_column(ForeignKey("facility.id"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     score: Mapped[int | None] = mapped_column(SmallInteger)
+    low: Mapped[int | None] = mapped_column(SmallInteger)
+    high: Mapped[int | None] = mapped_column(SmallInteger)
     formula_id: Mapped[UUID] = mapped_column(ForeignKey("ratings_formula.id"))
     inputs: Mapped[dict[str, Any]]
     made_at: Mapped[datetime]
@@ -144,6 +148,20 @@ class OperatorRanking(Base):
     __table_args__ = (CheckConstraint("quarter ~ '^[0-9]{4}Q[1-4]$'", name="quarter"),)
 
     quarter: Mapped[str] = mapped_column(primary_key=True)
+    formula_id: Mapped[UUID] = mapped_column(ForeignKey("ratings_formula.id"))
+    trial: Mapped[bool]
+    lines: Mapped[list[Any]] = mapped_column(JSONB)
+    made_at: Mapped[datetime]
+
+
+class OperatorStanding(Base):
+    """How a quarter would be ranked by its newest scores: made with them, since everybody may ask for it."""
+
+    __tablename__ = "operator_standing"
+
+    quarter: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date]
+    """Of the scores."""
     formula_id: Mapped[UUID] = mapped_column(ForeignKey("ratings_formula.id"))
     trial: Mapped[bool]
     lines: Mapped[list[Any]] = mapped_column(JSONB)

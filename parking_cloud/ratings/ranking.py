@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.kernel.clock import CITY_ZONE, city_time
 from parking_cloud.kernel.problems import NotFound
 from parking_cloud.ratings.formulas import formula_for
-from parking_cloud.ratings.models import FacilityScore, OperatorRanking, Rating
+from parking_cloud.ratings.models import FacilityScore, OperatorRanking, OperatorStanding, Rating
 from parking_cloud.ratings.rules import Formula, joined, nearest_of, ranks
 from parking_cloud.ratings.schemas import PlaceShare, Ranked, RankingOut
-from parking_cloud.ratings.scoring import Known, known_scores, tenths
+from parking_cloud.ratings.scoring import Band, bands, tenths
 from parking_cloud.registry.service import all_operators, facility_labels
 from parking_cloud.stays.service import closed_counts
 
@@ -93,14 +93,47 @@ async def make(session: AsyncSession, quarter: Quarter, now: datetime) -> int:
     return int(written is not None)
 
 
-async def standing(session: AsyncSession, now: datetime) -> RankingOut:
+async def renew_standing(session: AsyncSession, now: datetime) -> int:
+    """Make how the present quarter stands anew, once there are newer scores; how many. The worker's job."""
+    quarter = quarter_of(city_time(now).date())
+    scored = await session.scalar(select(func.max(FacilityScore.made_at)))
+    made = await session.scalar(
+        select(OperatorStanding.made_at).where(OperatorStanding.quarter == quarter.name)
+    )
+    if scored is None or (made is not None and made >= scored):
+        return 0
+    await make_standing(session, now)
+    return 1
+
+
+async def make_standing(session: AsyncSession, now: datetime) -> None:
     """How the present quarter would be ranked today. It is no ranking yet."""
     today = city_time(now).date()
     quarter, in_force = quarter_of(today), await formula_for(session, today)
     lines = await _lines(session, quarter, in_force.formula, today)
-    return RankingOut(
-        quarter=quarter.name, made_at=now, formula=in_force.id, trial=in_force.trial, lines=lines
+    values = {
+        "day": today,
+        "formula_id": in_force.id,
+        "trial": in_force.trial,
+        "lines": msgspec.to_builtins(lines),
+        "made_at": now,
+    }
+    await session.execute(
+        insert(OperatorStanding)
+        .values(quarter=quarter.name, **values)
+        .on_conflict_do_update(index_elements=["quarter"], set_=values)
     )
+
+
+async def standing(session: AsyncSession, now: datetime) -> RankingOut:
+    """How the present quarter stood by its newest scores; before there were any, without a line."""
+    today = city_time(now).date()
+    quarter = quarter_of(today)
+    row = await session.get(OperatorStanding, quarter.name, populate_existing=True)
+    if row is not None:
+        return _shown(row)
+    in_force = await formula_for(session, today)
+    return RankingOut(quarter=quarter.name, made_at=now, formula=in_force.id, trial=in_force.trial, lines=[])
 
 
 async def ranking_of(session: AsyncSession, quarter: str) -> RankingOut:
@@ -109,6 +142,10 @@ async def ranking_of(session: AsyncSession, quarter: str) -> RankingOut:
     row = await session.get(OperatorRanking, quarter) if known else None
     if row is None:
         raise RankingNotFound()
+    return _shown(row)
+
+
+def _shown(row: OperatorRanking | OperatorStanding) -> RankingOut:
     return RankingOut(
         quarter=row.quarter,
         made_at=row.made_at,
@@ -129,14 +166,14 @@ class _Operator(NamedTuple):
 
     stays: int
     ratings: int
-    places: list[tuple[UUID, Known, int]]
+    places: list[tuple[UUID, Band, int]]
     """Facilities that have a score, each with its stays."""
 
 
 async def _lines(session: AsyncSession, quarter: Quarter, formula: Formula, day: date) -> list[Ranked]:
     stays = await closed_counts(session, quarter.begins, quarter.ends)
     ratings = await _rating_counts(session, quarter)
-    known = await known_scores(session, day, stays)
+    known = await bands(session, day, stays)
     labels = await facility_labels(session, stays.keys() | ratings.keys())
     of_operator: dict[UUID, list[UUID]] = defaultdict(list)
     for facility, label in labels.items():
@@ -156,14 +193,10 @@ def _operator(
     places: Iterable[UUID],
     stays: Mapping[UUID, int],
     ratings: Mapping[UUID, int],
-    known: Mapping[UUID, Known],
+    known: Mapping[UUID, Band],
 ) -> _Operator:
     places = sorted(places)
-    scored = [
-        (place, known[place], stays[place])
-        for place in places
-        if place in known and known[place].explained.score is not None and stays.get(place)
-    ]
+    scored = [(place, known[place], stays[place]) for place in places if place in known and stays.get(place)]
     return _Operator(
         stays=sum(stays.get(place, 0) for place in places),
         ratings=sum(ratings.get(place, 0) for place in places),
@@ -184,19 +217,18 @@ def _line(
         why_not = "too_few_ratings"
     total, low, high, places = None, None, None, []
     if not why_not:
-        parts = [(known.explained.score or 0, count) for _, known, count in operator.places]
-        total, brought = joined(parts)
-        low = nearest_of((known.explained.low or 0, count) for _, known, count in operator.places)
-        high = nearest_of((known.explained.high or 0, count) for _, known, count in operator.places)
+        total, brought = joined([(band.score, count) for _, band, count in operator.places])
+        low = nearest_of((band.low, count) for _, band, count in operator.places)
+        high = nearest_of((band.high, count) for _, band, count in operator.places)
         places = [
             PlaceShare(
                 facility_id=place,
                 facility=facility_names[place],
-                value=(known.explained.score or 0) / 10,
+                value=band.score / 10,
                 stays=count,
                 points=points / 10,
             )
-            for (place, known, count), points in zip(operator.places, brought, strict=True)
+            for (place, band, count), points in zip(operator.places, brought, strict=True)
         ]
     return Ranked(
         operator=code,

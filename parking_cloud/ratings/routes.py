@@ -16,7 +16,7 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.clock import Clock, city_time
 from parking_cloud.kernel.limits import Limit, Limiter
-from parking_cloud.ratings import desk, drivers, formulas, reading, scoring
+from parking_cloud.ratings import desk, drivers, formulas, ranking, reading, scoring
 from parking_cloud.ratings.formulas import FormulaIn, FormulaOut
 from parking_cloud.ratings.schemas import (
     AnswerIn,
@@ -138,7 +138,9 @@ class RatingsController(Controller):
     @post("/scores", guards=[_CITY], status_code=200)
     async def make_scores(self, session: AsyncSession, clock: Clock) -> dict[str, int]:
         """Make today's scores now."""
-        return {"made": await scoring.make_scores(session, clock.now())}
+        made = await scoring.make_scores(session, clock.now())
+        await ranking.make_standing(session, clock.now())
+        return {"made": made}
 
     @get("/to-screen", guards=[allow(Role.CITY_ADMINISTRATOR, Role.AUDITOR)], response_headers=_NOT_KEPT)
     async def to_screen(self, session: AsyncSession, clock: Clock, limit: Most = 50) -> list[DeskRating]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, text
+from sqlalchemy import ScalarSelect, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -25,6 +26,9 @@ from parking_cloud.registry.service import FacilityLabel, facility_label, facili
 
 NIGHT_HOUR = 3
 """From this hour of the city on, a day's scores are made."""
+
+
+_AT_ONCE = 50
 
 
 class NoScore(NotFound):
@@ -57,7 +61,12 @@ async def make_scores(session: AsyncSession, now: datetime) -> int:
     in_force = await formula_for(session, day)
     await note_data_days(session, now, in_force.formula.fact_days)
     inputs = await gather(session, in_force.formula, now)
-    made = {facility: explain(in_force.formula, known) for facility, known in inputs.items()}
+    made: dict[UUID, Explained] = {}
+    for facility, known in inputs.items():
+        made[facility] = explain(in_force.formula, known)
+        if len(made) % _AT_ONCE == 0:
+            # The worker has live numbers to show meanwhile.
+            await asyncio.sleep(0)
     await _keep(session, day, in_force, inputs, made, now)
     return len(made)
 
@@ -74,6 +83,8 @@ async def _keep(
     rows = {
         "ids": ids,
         "scores": [made[i].score for i in ids],
+        "lows": [made[i].low for i in ids],
+        "highs": [made[i].high for i in ids],
         "stars": [made[i].stars for i in ids],
         "counts": [inputs[i].ratings for i in ids],
         "inputs": [msgspec.json.encode(inputs[i]).decode() for i in ids],
@@ -84,26 +95,30 @@ async def _keep(
     await session.execute(text("delete from facility_score where not facility_id = any(:ids)"), {"ids": ids})
     await session.execute(
         text(
-            "insert into facility_score (facility_id, day, score, stars, count, made_at)"
-            " select n.id, :day, n.score, n.stars, n.count, :now from unnest(cast(:ids as uuid[]),"
-            " cast(:scores as int[]), cast(:stars as int[]), cast(:counts as int[]))"
-            " as n(id, score, stars, count) on conflict (facility_id) do update set day = excluded.day,"
-            " score = excluded.score, stars = excluded.stars, count = excluded.count,"
+            "insert into facility_score (facility_id, day, score, low, high, stars, count, made_at)"
+            " select n.id, :day, n.score, n.low, n.high, n.stars, n.count, :now"
+            " from unnest(cast(:ids as uuid[]), cast(:scores as int[]), cast(:lows as int[]),"
+            " cast(:highs as int[]), cast(:stars as int[]), cast(:counts as int[]))"
+            " as n(id, score, low, high, stars, count)"
+            " on conflict (facility_id) do update set day = excluded.day, score = excluded.score,"
+            " low = excluded.low, high = excluded.high, stars = excluded.stars, count = excluded.count,"
             " made_at = excluded.made_at"
         ),
         rows,
     )
     await session.execute(
         text(
-            "insert into facility_score_day (facility_id, day, score, formula_id, inputs, made_at)"
-            " select n.id, :day, n.score, :formula, cast(n.inputs as jsonb), :now"
-            " from unnest(cast(:ids as uuid[]), cast(:scores as int[]), cast(:inputs as text[]))"
-            " as n(id, score, inputs) left join lateral (select day, formula_id, inputs"
+            "insert into facility_score_day (facility_id, day, score, low, high, formula_id, inputs, made_at)"
+            " select n.id, :day, n.score, n.low, n.high, :formula, cast(n.inputs as jsonb), :now"
+            " from unnest(cast(:ids as uuid[]), cast(:scores as int[]), cast(:lows as int[]),"
+            " cast(:highs as int[]), cast(:inputs as text[]))"
+            " as n(id, score, low, high, inputs) left join lateral (select day, formula_id, inputs"
             " from facility_score_day h where h.facility_id = n.id order by day desc limit 1) last on true"
             " where last.day is null or last.day >= :day or last.formula_id <> :formula"
             " or last.inputs <> cast(n.inputs as jsonb)"
             " on conflict (facility_id, day) do update set score = excluded.score,"
-            " formula_id = excluded.formula_id, inputs = excluded.inputs, made_at = excluded.made_at"
+            " low = excluded.low, high = excluded.high, formula_id = excluded.formula_id,"
+            " inputs = excluded.inputs, made_at = excluded.made_at"
         ),
         rows,
     )
@@ -133,15 +148,38 @@ class Known(NamedTuple):
     explained: Explained
 
 
-async def known_scores(
-    session: AsyncSession, day: date, facility_ids: Collection[UUID] | None = None
-) -> dict[UUID, Known]:
-    """What the scores of a day were, and what they were made of."""
-    newest, other = FacilityScoreDay, aliased(FacilityScoreDay)
-    last = select(func.max(other.day)).where(other.facility_id == newest.facility_id, other.day <= day)
-    query = select(newest).where(newest.day == last.scalar_subquery())
-    if facility_ids is not None:
-        query = query.where(newest.facility_id.in_(facility_ids))
+class Band(NamedTuple):
+    """A score of a day in tenths, with its band."""
+
+    score: int
+    low: int
+    high: int
+
+
+async def bands(session: AsyncSession, day: date, facility_ids: Collection[UUID]) -> dict[UUID, Band]:
+    """The scores that there were on a day."""
+    newest = FacilityScoreDay
+    rows = await session.execute(
+        select(newest.facility_id, newest.score, newest.low, newest.high).where(
+            newest.day == _last_until(day), newest.facility_id.in_(facility_ids), newest.score.is_not(None)
+        )
+    )
+    # Where there is a score there is its band.
+    return {facility: Band(score or 0, low or 0, high or 0) for facility, score, low, high in rows}
+
+
+def _last_until(day: date) -> ScalarSelect[date]:
+    """The last day with a row of the facility at hand."""
+    other = aliased(FacilityScoreDay)
+    mine = other.facility_id == FacilityScoreDay.facility_id
+    last = select(func.max(other.day)).where(mine, other.day <= day)
+    return last.correlate(FacilityScoreDay).scalar_subquery()
+
+
+async def known_scores(session: AsyncSession, day: date, facility_ids: Collection[UUID]) -> dict[UUID, Known]:
+    """What the scores of a day were, and what they were made of: worked out again, so of not too many."""
+    newest = FacilityScoreDay
+    query = select(newest).where(newest.day == _last_until(day), newest.facility_id.in_(facility_ids))
     rows = (await session.scalars(query)).all()
     formulas = {id_: await formula_by_id(session, id_) for id_ in {row.formula_id for row in rows}}
     found = {}

@@ -111,6 +111,8 @@ async def test_only_once_the_quarter_and_its_last_scores_are_over(
     await make_scores(session, IN_QUARTER)
     assert await ranking.make_due(session, IN_QUARTER) == 0
     assert await ranking.make_due(session, AFTER) == 0
+    assert await ranking.renew_standing(session, IN_QUARTER) == 1
+    assert await ranking.renew_standing(session, IN_QUARTER) == 0
     standing = await ranking.standing(session, IN_QUARTER)
     assert (standing.quarter, standing.lines[0].rank) == ("2026Q4", 1)
     assert await ranking.quarters(session) == []

@@ -94,6 +94,7 @@ async def test_everybody_reads_where_each_point_comes_from(
     assert (await client.get("/quality")).status_code == 200
     await voted(session, garage, [5] * 200 + [3] * 150, minute(0))
     await make_scores(session, minute(100))
+    await ranking.make_standing(session, minute(100))
     await session.commit()
     page = (await client.get("/quality?lang=en")).text
     assert "No. 1" in page
