@@ -27,6 +27,8 @@ RELOAD_EVERY = timedelta(seconds=60)
 _SHARED_EVERY = timedelta(seconds=10)
 _SILENCE = timedelta(seconds=5)
 _SLOWEST_S = 10.0
+_PAUSE_S = 0.5
+"""Between two readings of the database, whatever is told."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,17 +59,23 @@ class Follower:
                 await asyncio.wait(pending, timeout=0.2)
 
     async def _reload(self) -> None:
-        delay = 0.2
+        delay, complete = 0.2, False
         while True:
+            now, heard_at = self._clock.now(), self._known.heard_at
+            deaf = heard_at is None or now - heard_at > _SILENCE
+            numbers = deaf or not complete or self._wanted.is_set()
             self._wanted.clear()
+            complete = False
             try:
-                await self._loader.load(self._clock.now())
+                await self._loader.load(now, numbers=numbers)
+                complete = True
             except (SQLAlchemyError, OSError) as error:
                 log.warning("the index cannot be loaded; trying again", error=str(error).splitlines()[0])
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _SLOWEST_S)
                 continue
             delay = 0.2
+            await asyncio.sleep(_PAUSE_S)
             await self._wait_for_more()
 
     async def _wait_for_more(self) -> None:

@@ -162,21 +162,22 @@ class FacilityIndex:
         if row.lat is None or row.lon is None:
             lat = lon = float("nan")
             shown = dict.fromkeys(Crs, (lat, lon))
-            entrance = Position(0.0, 0.0)
+            entrance = shown
         else:
             lat, lon = row.lat, row.lon
             here = Position(lat, lon)
             shown = {crs: _pair(from_wgs84(here, crs)) for crs in Crs}
-            entrance = Position(row.entrance_lat or lat, row.entrance_lon or lon)
+            entrance = dict(shown)
+            if row.entrance_lat is not None and row.entrance_lon is not None:
+                there = Position(row.entrance_lat, row.entrance_lon)
+                entrance = {crs: _pair(from_wgs84(there, crs)) for crs in Crs}
         moved = in_space(lat, lon)
         if not np.array_equal(self.space[at], moved, equal_nan=True):
             self.space[at] = moved
             self._to_plant = True
         for crs, pair in shown.items():
             self.positions[crs][at] = pair
-        links = open_in(
-            row.name, _pair(from_wgs84(entrance, Crs.GCJ02)), _pair(from_wgs84(entrance, Crs.BD09))
-        )
+        links = open_in(row.name, entrance[Crs.GCJ02], entrance[Crs.BD09])
         said = {name: getattr(row, name) for name in FacilityFacts.__struct_fields__ if name != "open_in"}
         self.facts[at] = msgspec.json.encode(FacilityFacts(**said, open_in=links))
 

@@ -28,6 +28,8 @@ from parking_cloud.tariffs.service import plan_of
 
 PAGE = 200
 _AHEAD = timedelta(days=366)
+_SCORES_EVERY = 10
+"""Scores are made once a day."""
 _CURRENT = timedelta(seconds=10)
 
 Sums = dict[int, int]
@@ -55,8 +57,8 @@ class Known:
 
     def heard(self, now: datetime) -> tuple[datetime, bool]:
         """Until when all that was reported is known; and whether that is now, as far as can be told."""
-        at = max(moment for moment in (self.heard_at, self.read_at) if moment is not None)
-        return at, now - at <= _CURRENT
+        known = [moment for moment in (self.heard_at, self.read_at) if moment is not None]
+        return max(known), now - max(known) <= _CURRENT
 
 
 class Loader:
@@ -69,9 +71,13 @@ class Loader:
         self._known = known
         self._facility_sums: Sums = {}
         self._tariff_sums: Sums = {}
+        self._loads = 0
 
-    async def load(self, now: datetime) -> None:
-        """Take in everything that has changed since the last time."""
+    async def load(self, now: datetime, *, numbers: bool = True) -> None:
+        """Take in everything that has changed since the last time.
+
+        Without `numbers`: the stream has told them all.
+        """
         known = self._known
         async with self._reading() as session:
             # In this order: what is assigned belongs to a facility that is there by then.
@@ -79,9 +85,12 @@ class Loader:
             before = len(known.index)
             await self._facilities(session)
             await self._tariffs(session, tariff_sums, now)
-            await self._states(session)
-            known.read_at = now
-            known.index.rate(await scores(session))
+            if numbers:
+                await self._states(session)
+                known.read_at = now
+            if self._loads % _SCORES_EVERY == 0:
+                known.index.rate(await scores(session))
+            self._loads += 1
             await known.shared.load(session, now)
         async with transaction(self._sessions) as session:
             await self._profiles(session, grown=len(known.index) > before)
