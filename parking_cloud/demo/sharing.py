@@ -80,9 +80,9 @@ async def ensure_bookings(
     session: AsyncSession, facilities: Sequence[FacilityIn], plate_key: str, now: datetime
 ) -> None:
     """Some of the next days are booked, where nothing ever was."""
-    if await session.scalar(select(func.count()).select_from(Booking)):
-        return
     shared = [facility for facility in facilities if facility.institution_code]
+    if not shared or await session.scalar(select(func.count()).select_from(Booking)):
+        return
     vault = PlateVault(plate_key)
     for number in range(_DRIVERS):
         user, vehicle_id, held = await _driver(session, number, vault, now)
