@@ -28,7 +28,6 @@ from parking_cloud.registry.service import FacilityLabel, facility_label, facili
 from parking_cloud.registry.sharing import SharedSpace, shared_spaces
 from parking_cloud.sharing import problems, rules
 from parking_cloud.sharing.bans import refuse_banned
-from parking_cloud.sharing.events import tell
 from parking_cloud.sharing.models import Booking, BookingSlot
 from parking_cloud.sharing.paying import confirm, lapse_at
 from parking_cloud.sharing.plans import policy_at, published
@@ -295,7 +294,6 @@ async def _keep(session: AsyncSession, booking: Booking, wanted: _Wanted, now: d
     booking.held_until = now + timedelta(minutes=wanted.policy.hold_minutes)
     booking.made_at = booking.changed_at = now
     await hold_space(session, booking, wanted.slots)
-    await tell(session, booking, "")
     if charge_id is None:
         await confirm(session, booking, now)
         return Booked(booking.id, None)

@@ -14,9 +14,8 @@ from parking_cloud.kernel.money import Fen
 from parking_cloud.payments.charging import lock_charges, void, waive
 from parking_cloud.payments.models import Charge
 from parking_cloud.payments.schemas import ChargeState
-from parking_cloud.sharing import problems, rules
+from parking_cloud.sharing import passes, problems, rules
 from parking_cloud.sharing.booking import locked, own
-from parking_cloud.sharing.events import tell
 from parking_cloud.sharing.models import Booking
 from parking_cloud.sharing.paying import end, grant_permits, live_slots, span_of
 from parking_cloud.sharing.plans import policy_at
@@ -74,7 +73,7 @@ async def change_vehicle(
         if found.state == BookingState.CONFIRMED:
             await grant_permits(session, found)
         await session.flush()
-        await tell(session, found, found.state)
+        await passes.follow(session, found)
 
 
 async def give_back(session: AsyncSession, charge: Charge, share: int, now: datetime) -> None:

@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.money import Fen
-from parking_cloud.sharing import rules
+from parking_cloud.sharing import passes, rules
 from parking_cloud.sharing.booking import locked
 from parking_cloud.sharing.ending import charge_of, give_back, with_followers
-from parking_cloud.sharing.events import tell
 from parking_cloud.sharing.models import Booking, BookingSlot
 from parking_cloud.sharing.paying import end, live_slots, span_of
 from parking_cloud.sharing.schemas import LIVE, BookingKind, BookingState, Why
@@ -72,7 +71,7 @@ async def lose_times(
             lost.append(span)
     booking.changed_at = now
     await session.flush()
-    await tell(session, booking, booking.state)
+    await passes.follow(session, booking)
     if charge is None or not lost:
         return Fen(0)
     share = min(rules.share_of(booking.price, whole, lost), charge.paid)

@@ -18,12 +18,11 @@ from parking_cloud.occupancy.service import standing_of_spaces
 from parking_cloud.registry.service import facility_labels
 from parking_cloud.registry.sharing import SharedSpace, shared_spaces
 from parking_cloud.sharing import overstay_texts as texts
-from parking_cloud.sharing import rules
+from parking_cloud.sharing import passes, rules
 from parking_cloud.sharing.alternatives import alternatives
 from parking_cloud.sharing.booking import locked
 from parking_cloud.sharing.ending import with_followers
 from parking_cloud.sharing.entry_rules import EARLY
-from parking_cloud.sharing.events import tell as tell_others
 from parking_cloud.sharing.models import Booking, BookingSlot
 from parking_cloud.sharing.overstay_models import BookingMove
 from parking_cloud.sharing.paying import live_slots, span_of
@@ -135,7 +134,7 @@ async def _now_on(session: AsyncSession, slots: Sequence[BookingSlot], space_id:
             await session.execute(update(Booking).where(Booking.id == id_).values(space_id=space_id))
         booking.changed_at = now
         await session.flush()
-        await tell_others(session, booking, booking.state)
+        await passes.follow(session, booking)
 
 
 async def _tell(

@@ -13,8 +13,7 @@ from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.ids import stable_id
 from parking_cloud.payments.charging import lock_charges, void
 from parking_cloud.payments.schemas import ChargeState
-from parking_cloud.sharing import telling
-from parking_cloud.sharing.events import tell
+from parking_cloud.sharing import passes, telling
 from parking_cloud.sharing.models import Booking, BookingSlot
 from parking_cloud.sharing.rules import PAID_LATE
 from parking_cloud.sharing.schemas import BookingState, Why
@@ -50,11 +49,11 @@ async def follow_charge(session: AsyncSession, charge_id: UUID, now: datetime) -
 
 async def confirm(session: AsyncSession, booking: Booking, now: datetime) -> None:
     """Its space is its driver's: what the vehicle parks there within its times costs nothing more."""
-    was, booking.state = booking.state, BookingState.CONFIRMED
+    booking.state = BookingState.CONFIRMED
     booking.why = booking.over_at = booking.held_until = None
     booking.changed_at = now
     await grant_permits(session, booking)
-    await tell(session, booking, was)
+    await passes.follow(session, booking)
     await telling.confirmed(session, booking, now)
 
 
@@ -96,12 +95,12 @@ async def end(session: AsyncSession, booking: Booking, state: BookingState, why:
         if slot.permit_id is not None and state is not BookingState.ENDED:
             await revoke_permit(session, slot.permit_id, now)
         slot.live = False
-    was, booking.state, booking.why = booking.state, state, why
+    booking.state, booking.why = state, why
     booking.over_at = booking.changed_at = now
     if state is not BookingState.LAPSED:
         booking.held_until = None
     await session.flush()
-    await tell(session, booking, was)
+    await passes.follow(session, booking)
 
 
 async def _held_again(session: AsyncSession, booking: Booking) -> bool:

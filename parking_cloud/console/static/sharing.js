@@ -148,7 +148,7 @@ async function preview() {
   if (seen.too_dear) lines.push(line(words.too_dear, "bad"));
   else if (seen.dearer_than_the_nearest) lines.push(line(words.dearer, "warn"));
   if (seen.none_near) lines.push(line(words.none_near, "warn"));
-  else lines.push(line(words.compared), comparison(seen.compared));
+  else if (seen.compared.length) lines.push(line(words.compared), comparison(seen.compared));
   shown.replaceChildren(...lines);
 }
 
