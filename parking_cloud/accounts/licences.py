@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.driver_models import LicencePhoto
 from parking_cloud.accounts.models import VehicleBinding
 from parking_cloud.accounts.tokens import Identity
-from parking_cloud.accounts.vehicles import ClaimDecided, ClaimNotFound
+from parking_cloud.accounts.vehicle_problems import ClaimDecided, ClaimNotFound
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.problems import NotFound
 from parking_cloud.kernel.sealed import FileVault

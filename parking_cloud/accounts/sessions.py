@@ -11,12 +11,16 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
+import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.driver_models import DriverSession
 from parking_cloud.accounts.tokens import SESSION_LIFETIME
 from parking_cloud.kernel.problems import NotFound
+
+log = structlog.get_logger(__name__)
 
 TRUSTED_FOR = timedelta(minutes=1)
 _KEPT = 20_000
@@ -124,14 +128,12 @@ class SessionWatch:
         seen = self._alive.get(session_id)
         if seen is not None and timedelta(0) <= now - seen < TRUSTED_FOR:
             return True
-        async with self._reading() as session:
-            found = await session.scalar(
-                text(
-                    "select true from driver_session s join user_account u on u.id = s.user_id"
-                    " where s.id = :id and s.ended_at is null and s.until > :now and u.active"
-                ),
-                {"id": session_id, "now": now},
-            )
+        try:
+            found = await self._look(session_id, now)
+        except SQLAlchemyError:
+            # What needs the database says so itself; what is answered from memory still is.
+            log.warning("a session could not be looked up: its token stands")
+            return True
         if not found:
             self._alive.pop(session_id, None)
             return False
@@ -140,6 +142,17 @@ class SessionWatch:
         while len(self._alive) > _KEPT:
             self._alive.popitem(last=False)
         return True
+
+    async def _look(self, session_id: UUID, now: datetime) -> bool:
+        async with self._reading() as session:
+            found = await session.scalar(
+                text(
+                    "select true from driver_session s join user_account u on u.id = s.user_id"
+                    " where s.id = :id and s.ended_at is null and s.until > :now and u.active"
+                ),
+                {"id": session_id, "now": now},
+            )
+        return bool(found)
 
     def forget(self, session_id: UUID) -> None:
         """It was ended here: this process need not wait for its minute."""

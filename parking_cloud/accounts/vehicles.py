@@ -23,9 +23,16 @@ from parking_cloud.accounts.driver_models import LicencePhoto
 from parking_cloud.accounts.events import VEHICLE_CHANGED
 from parking_cloud.accounts.models import User, VehicleBinding
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.accounts.vehicle_problems import (
+    AlreadyClaimed,
+    BadPlate,
+    ClaimDecided,
+    ClaimNotFound,
+    LicenceDoesNotMatch,
+    TooManyVehicles,
+)
 from parking_cloud.kernel import audit, outbox
 from parking_cloud.kernel.db import alone
-from parking_cloud.kernel.problems import InvalidInput, NotFound, Problem
 from sensor_gateway.plates import NoPlate, parse_plate
 from sensor_gateway.sealing import PlateVault
 
@@ -93,42 +100,6 @@ class Holding(NamedTuple):
     binding_id: UUID
     plate_hash: bytes
     since: datetime
-
-
-class BadPlate(InvalidInput):
-    slug = "bad-plate"
-    title = {"zh-CN": "没有读到车牌", "en": "There is no plate in it"}
-
-
-class AlreadyClaimed(Problem):
-    slug = "vehicle-already-claimed"
-    status = 409
-    title = {"zh-CN": "您已添加过这辆车", "en": "You have added this vehicle already"}
-    detail = {"zh-CN": "请查看它的审核状态。", "en": "See how its verification stands."}
-
-
-class TooManyVehicles(Problem):
-    slug = "too-many-vehicles"
-    status = 409
-    title = {"zh-CN": "车辆已达上限", "en": "You have as many vehicles as one account may"}
-    detail = {"zh-CN": "请先解绑不再使用的车辆。", "en": "Remove one that you no longer use."}
-
-
-class ClaimNotFound(NotFound):
-    slug = "vehicle-not-found"
-    title = {"zh-CN": "没有这辆车", "en": "There is no such vehicle"}
-
-
-class ClaimDecided(Problem):
-    slug = "vehicle-claim-decided"
-    status = 409
-    title = {"zh-CN": "该申请已处理", "en": "This claim is decided already"}
-    detail = {"zh-CN": "如需更改，请重新申请。", "en": "A new claim can be made."}
-
-
-class LicenceDoesNotMatch(InvalidInput):
-    slug = "licence-does-not-match"
-    title = {"zh-CN": "行驶证与申请的车牌不符", "en": "The licence shows another plate than was claimed"}
 
 
 async def claim(

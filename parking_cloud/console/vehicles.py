@@ -20,7 +20,8 @@ from parking_cloud.accounts.guards import allow
 from parking_cloud.accounts.licences import NoLicencePhoto
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
-from parking_cloud.accounts.vehicles import ClaimDecided, ClaimDecision, ClaimNotFound
+from parking_cloud.accounts.vehicle_problems import ClaimDecided, ClaimNotFound
+from parking_cloud.accounts.vehicles import ClaimDecision
 from parking_cloud.console.evidence_words import moment
 from parking_cloud.console.health import to_the_door
 from parking_cloud.console.vehicle_texts import DESK_TEXTS

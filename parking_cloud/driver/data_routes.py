@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get
@@ -18,11 +19,13 @@ from parking_cloud.driver import closing
 from parking_cloud.driver.closing import ClosingOut
 from parking_cloud.driver.my_data import Asked, document
 from parking_cloud.kernel.clock import Clock
+from parking_cloud.kernel.limits import Limit, Limiter
 from parking_cloud.kernel.problems import pick_language
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.web.session import no_session
 
 MeRequest = Request[Identity, Any, Any]
+_DOCUMENTS_AN_HOUR = 10
 _OWN = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="huzhou-parking.json"'}
 
 
@@ -32,8 +35,12 @@ class MyDataController(Controller):
     guards = [allow(Role.DRIVER)]
 
     @get("/data")
-    async def data(self, request: MeRequest, settings: Settings, clock: Clock, state: State) -> Stream:
+    async def data(
+        self, request: MeRequest, settings: Settings, clock: Clock, limiter: Limiter, state: State
+    ) -> Stream:
         """Everything kept about you, as JSON."""
+        often = Limit(f"data:{request.user.user_id}", _DOCUMENTS_AN_HOUR, timedelta(hours=1))
+        await limiter.count([often], clock.now())
         asked = Asked(request.user, settings, _language(request), clock.now())
         return Stream(document(state.reading, asked), media_type="application/json", headers=_OWN)
 

@@ -28,7 +28,8 @@ from parking_cloud.sharing.overstay_desk import overstays_of
 from sensor_gateway.sealing import PlateVault
 
 _PAGE = 100
-_MOST_RATINGS = 10_000
+_MOST_ROWS = 10_000
+"""Of what comes in one piece: nobody rates or reports more."""
 
 
 class Asked(NamedTuple):
@@ -152,12 +153,12 @@ async def _overstays(session: AsyncSession, asked: Asked) -> AsyncIterator[Any]:
 
 
 async def _ratings(session: AsyncSession, asked: Asked) -> AsyncIterator[Any]:
-    for row in await my_ratings(session, asked.who.user_id, asked.now, _MOST_RATINGS):
+    for row in await my_ratings(session, asked.who.user_id, asked.now, _MOST_ROWS):
         yield row
 
 
 async def _reports(session: AsyncSession, asked: Asked) -> AsyncIterator[Any]:
-    for row in await receipts_of(session, asked.who.user_id, asked.language, _MOST_RATINGS):
+    for row in await receipts_of(session, asked.who.user_id, asked.language, limit=_MOST_ROWS):
         yield row
 
 

@@ -141,16 +141,14 @@ async def kinds(session: AsyncSession, language: str) -> list[KindOut]:
 
 
 async def receipts_of(
-    session: AsyncSession, reporter: UUID, language: str, limit: int = 100
+    session: AsyncSession, reporter: UUID, language: str, *, only: UUID | None = None, limit: int = 100
 ) -> list[ReceiptOut]:
-    """A driver's own reports, the newest first."""
-    rows = await session.execute(
-        select(Clue, ClueKind.names)
-        .join(ClueKind, ClueKind.code == Clue.kind)
-        .where(Clue.reporter_id == reporter)
-        .order_by(Clue.id.desc())
-        .limit(limit)
-    )
+    """A driver's own reports, the newest first; or one of them."""
+    query = select(Clue, ClueKind.names).join(ClueKind, ClueKind.code == Clue.kind)
+    query = query.where(Clue.reporter_id == reporter)
+    if only is not None:
+        query = query.where(Clue.id == only)
+    rows = await session.execute(query.order_by(Clue.id.desc()).limit(limit))
     found = [(clue, names) for clue, names in rows]
     photos = await _photos_of(session, [clue.id for clue, _ in found])
     return [

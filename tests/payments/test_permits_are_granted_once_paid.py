@@ -13,7 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.tokens import Identity
-from parking_cloud.accounts.vehicles import ClaimNotFound, held_vehicle, holdings
+from parking_cloud.accounts.vehicle_problems import ClaimNotFound
+from parking_cloud.accounts.vehicles import held_vehicle, holdings
 from parking_cloud.payments import permit_sales
 from parking_cloud.payments.facts import charge_facts
 from parking_cloud.payments.mandate_models import PermitPurchase
