@@ -57,9 +57,11 @@ def left_unpaid(platform: Platform) -> str:
     give_price(platform)
     forget_tries(platform)
     plate = new_plate()
+    due = "select count(*) from charge where state = 'due'"
+    before = ask(platform, due)  # the demo's own
     passes(platform, plate, "entry", 95)
     passes(platform, plate, "exit", 5)
-    eventually("the charge", lambda: ask(platform, "select 1 from charge where state = 'due'"))
+    eventually("the charge", lambda: ask(platform, due) > before)
     return plate
 
 
