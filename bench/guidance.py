@@ -22,13 +22,14 @@ import psycopg
 
 from bench import synthetic
 from bench.load import Measured, get_each
-from parking_cloud.devstack import Server, Stack, free_port
+from parking_cloud.devstack import DevstackError, Server, Stack, free_port
 from parking_cloud.launcher import Platform
 from parking_cloud.migrate import migrate
 
 SIZES = (10_000, 100_000)
 _QUERIES = 6_000
 _CONNECTIONS = 8
+_PATIENCE_S = 300.0
 _STAYS = (30, 45, 60, 90, 120, 150, 180, 240, 300, 360, 480, 600)
 _POSTGIS = (
     "select f.id, st_distance(f.position, p.point) from facility f,"
@@ -117,7 +118,10 @@ def _city(size: int) -> Iterator[tuple[str, str]]:
             }
             begun = time.perf_counter()
             server.start(command, environment=os.environ | environment)
-            server.wait(lambda: _loaded(api))
+            while not _loaded(api):
+                if server.pid() is None or time.perf_counter() - begun > _PATIENCE_S:
+                    raise DevstackError(f"the API of {size:,} facilities did not start")
+                time.sleep(0.2)
             took = time.perf_counter() - begun
             print(f"{size:,} facilities are loaded in {took:.1f} s; the process has {_memory(server)} MB")
             yield api, stack.database_url
