@@ -147,9 +147,10 @@ def test_found_booked_parked_overstayed_paid_and_rated(
     rate(platform, page, str(stays[0][0]))
 
 
-COUNTED = {"wx-public-041": 37, "wx-public-042": 4, "wx-public-043": 0, "wx-public-044": 120}
+COUNTED = {"wx-public-041": 37, "wx-public-042": 4}
 
 
+@pytest.mark.timeout(300)
 def test_on_a_desktop_in_english_the_map_stands_beside_the_list(
     platform: Platform, intake: httpx.Client
 ) -> None:

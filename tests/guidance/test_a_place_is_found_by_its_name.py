@@ -1,4 +1,4 @@
-"""What people type finds districts, roads and facilities; what is no name finds nothing, whatever is in it."""
+"""What people type finds districts, roads and facilities; what is no name finds nothing."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 import { bandPicture, chance, fillCard, number, scoreText, tags } from "./find_cards.js";
 import { element } from "./page.js";
 import { PayApi, yuan } from "./pay_api.js";
-import { fill, language, nameOf, priceText, stayText, texts, walkText } from "./words.js";
+import { fill, language, nameOf, priceText, stayText, texts, timeText, walkText } from "./words.js";
 
+const WINDOWS = 6;
 const NARROW = matchMedia("(max-width: 859px)");
 const api = new PayApi(language);
 
@@ -94,6 +95,15 @@ export class Sheet {
     return [element("h3", words.textContent), ...(place.price === null ? [] : [more])];
   }
 
+  windows(facility) {
+    const more = element("details");
+    more.append(element("summary", texts.windows));
+    more.addEventListener("toggle", async () => {
+      if (more.open && more.children.length === 1) more.append(await openTimes(facility.code));
+    });
+    return more;
+  }
+
   rest(place) {
     const { facility } = place;
     const parts = [element("h3", texts.hours_open), element("p", facility.opening_hours || texts.hours_unknown)];
@@ -105,6 +115,7 @@ export class Sheet {
       facility.shared_spaces && fill(texts.shared_n, facility.shared_spaces),
     ].filter(Boolean);
     if (counts.length) parts.push(element("p", counts.join(" · "), { class: "quiet" }));
+    if (facility.shared_spaces) parts.push(this.windows(facility));
     const score = element("p");
     score.append(`${scoreText(place.score)} `, element("a", texts.score_lines, { href: `/quality/facilities/${encodeURIComponent(facility.code)}` }));
     parts.push(score);
@@ -115,6 +126,16 @@ export class Sheet {
     }
     return parts;
   }
+}
+
+// When an institution's spaces are open to everybody, in the coming days.
+async function openTimes(code) {
+  const now = Math.ceil(Date.now() / 300_000) * 300_000;
+  const asked = { facility: code, start: new Date(now).toISOString(), end: new Date(now + 3600_000).toISOString() };
+  const [offer] = await api.ask("GET", `/v1/sharing/offers?${new URLSearchParams(asked)}`).catch(() => []);
+  const list = element("ul");
+  list.append(...(offer?.open ?? []).slice(0, WINDOWS).map((slot) => element("li", `${timeText(slot.starts_at)} – ${timeText(slot.ends_at)}`)));
+  return list.children.length ? list : element("p", texts.windows_none);
 }
 
 // The next driver is told of a smaller chance. Nobody is named, and going there waits for nothing.
