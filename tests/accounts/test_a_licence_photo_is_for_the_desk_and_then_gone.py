@@ -19,13 +19,13 @@ from parking_cloud.accounts import licences, vehicles
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.accounts.vehicles import ClaimDecision, VehicleIn
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.photos import LONGEST_SIDE
 from parking_cloud.kernel.settings import Settings
 from sensor_gateway.sealing import PlateVault
 from tests.factories import NOON
 from tests.notices.parts import driver
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 PLATE = "浙E12345"
@@ -63,7 +63,7 @@ class Office:
 
 @pytest.fixture
 async def office(settings: Settings, redis: Redis) -> AsyncIterator[Office]:
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON))) as client:
+    async with client_of(settings, FixedClock(NOON)) as client:
         yield Office(client, settings)
 
 

@@ -23,6 +23,7 @@ from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices.senders import CarrierAway
 from tests.factories import NOON
 from tests.notices.parts import ScriptedCarrier
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 BOOK = PhoneBook("5c" * 32)
@@ -54,9 +55,8 @@ class World:
 
 async def worlds(settings: Settings) -> AsyncIterator[World]:
     clock, carrier = FixedClock(NOON), ScriptedCarrier()
-    app = create_app(settings, clock)
-    async with AsyncTestClient(app) as client:
-        app.state.senders = {Channel.SMS: carrier}
+    async with client_of(settings, clock) as client:
+        client.app.state.senders = {Channel.SMS: carrier}
         yield World(client, carrier, clock)
 
 

@@ -19,13 +19,13 @@ from parking_cloud.accounts.events import VEHICLE_CHANGED
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.accounts.vehicles import ClaimDecision, VehicleIn
-from parking_cloud.app import create_app
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices import service as notices
 from parking_cloud.notices.events import tell_of_vehicles
 from sensor_gateway.sealing import PlateVault
 from tests.notices.parts import KEY, driver
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -123,7 +123,7 @@ async def test_a_driver_has_one_claim_for_a_plate_and_few_in_all(session: AsyncS
 
 @pytest.fixture
 async def client(settings: Settings, session: AsyncSession) -> AsyncIterator[AsyncTestClient[Any]]:
-    async with AsyncTestClient(create_app(msgspec.structs.replace(settings, plate_key=KEY))) as client:
+    async with client_of(msgspec.structs.replace(settings, plate_key=KEY)) as client:
         yield client
 
 

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.arrears import objections, service
 from parking_cloud.arrears.cases import advance
 from parking_cloud.arrears.models import ArrearsCase
@@ -34,6 +33,7 @@ from parking_cloud.stays.service import stay_facts
 from tests.arrears.parts import CHIEF, holder, now_of, policy, unpaid
 from tests.notices.parts import driver
 from tests.payments.parts import KEY, VAULT, minute, priced_garage
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -170,7 +170,7 @@ async def test_a_second_objection_is_the_citys_and_there_is_no_third(
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[AsyncTestClient[Any]]:
-    async with AsyncTestClient(create_app(msgspec.structs.replace(settings, plate_key=KEY))) as client:
+    async with client_of(msgspec.structs.replace(settings, plate_key=KEY)) as client:
         yield client
 
 

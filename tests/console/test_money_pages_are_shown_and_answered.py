@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from parking_cloud.accounts.middleware import COOKIE
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.arrears import objections
 from parking_cloud.arrears.schemas import ObjectionIn
 from parking_cloud.kernel.settings import Settings
@@ -26,6 +25,7 @@ from parking_cloud.settlement.items import gather
 from parking_cloud.settlement.reconciling import Reconciler
 from tests.arrears.parts import CHIEF, now_of, policy, unpaid
 from tests.payments.parts import KEY, minute, priced_garage
+from tests.serving import client_of
 from tests.settlement.parts import DAY, TREASURER, Town
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -36,7 +36,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
-    async with AsyncTestClient(create_app(msgspec.structs.replace(settings, plate_key=KEY))) as client:
+    async with client_of(msgspec.structs.replace(settings, plate_key=KEY)) as client:
         yield client
 
 

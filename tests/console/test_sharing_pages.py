@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.console.sharing_chart import BAR, draw
 from parking_cloud.console.sharing_texts import SHARING_TEXTS
 from parking_cloud.kernel.clock import FixedClock
@@ -24,6 +23,7 @@ from parking_cloud.sharing.rule import ensure_rule
 from parking_cloud.sharing.schemas import ClosingIn
 from parking_cloud.sharing.times import Span
 from tests.payments.parts import KEY
+from tests.serving import client_of
 from tests.sharing.parts import CHIEF, FRIDAY_NOON, hall, owner, pays
 from tests.tariffs.parts import city
 
@@ -35,7 +35,7 @@ Client = AsyncTestClient[Any]
 @pytest.fixture
 async def client(settings: Settings, redis: Redis) -> AsyncIterator[Client]:
     with_key = msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(with_key, FixedClock(FRIDAY_NOON))) as client:
+    async with client_of(with_key, FixedClock(FRIDAY_NOON)) as client:
         yield client
 
 

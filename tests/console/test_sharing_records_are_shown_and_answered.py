@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.middleware import COOKIE
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.sharing import overstay_desk
+from tests.serving import client_of
 from tests.sharing.gate_parts import manager
 from tests.sharing.parts import CHIEF, hall, owner
 from tests.sharing.test_whoever_does_not_leave_is_reminded_then_asked_step_by_step import Evening
@@ -33,7 +33,7 @@ PAGE = "/console/sharing/record"
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
-    async with AsyncTestClient(create_app(settings)) as client:
+    async with client_of(settings) as client:
         yield client
 
 

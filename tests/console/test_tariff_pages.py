@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.demo.tariffs import ensure_tariffs, examples
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city, small_city
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -32,7 +32,7 @@ async def client(settings: Settings, session: AsyncSession) -> AsyncIterator[Cli
     for _ in range(2):  # the second time changes nothing
         await ensure_tariffs(session, small_city().facilities)
     await session.commit()
-    async with AsyncTestClient(create_app(settings)) as client:
+    async with client_of(settings) as client:
         yield client
 
 

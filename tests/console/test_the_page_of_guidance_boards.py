@@ -13,12 +13,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
-from parking_cloud.app import create_app
 from parking_cloud.guidance.signs.jobs import judge_signs
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
 from tests.guidance.sign_parts import hang, signed_in
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -49,7 +49,7 @@ TYPED = {
 @pytest.fixture
 async def client(settings: Settings, session: AsyncSession) -> AsyncIterator[AsyncTestClient[Any]]:
     await load_small_city(session)
-    async with AsyncTestClient(create_app(settings, FixedClock(NOW))) as client:
+    async with client_of(settings, FixedClock(NOW)) as client:
         client.headers.update(signed_in(settings, Role.CITY_ADMINISTRATOR, NOW))
         yield client
 

@@ -16,10 +16,10 @@ from parking_cloud.accounts import vehicles
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.accounts.vehicles import ClaimDecision, VehicleIn
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.payments.parts import KEY, OWN, VAULT, minute
+from tests.serving import client_of
 
 DESK = Identity(user_id=uuid4(), username="desk", role=Role.CITY_ADMINISTRATOR)
 
@@ -40,7 +40,7 @@ class Phone:
 async def a_phone(settings: Settings, at: float = 120) -> AsyncIterator[Phone]:
     """The application, so many minutes from noon."""
     clock, settings = FixedClock(minute(at)), msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(settings, clock)) as client:
+    async with client_of(settings, clock) as client:
         yield Phone(client, settings, clock)
 
 

@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.enforcement.test_evidence_is_never_changed_after_intake import picture
 from tests.factories import NOON, load_small_city
 from tests.notices.parts import driver
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 REVIEWER = Identity(user_id=uuid4(), username="reviewer", role=Role.ENFORCEMENT_REVIEWER)
@@ -64,7 +64,7 @@ class Street:
 async def street(settings: Settings, redis: Redis, session: AsyncSession) -> AsyncIterator[Street]:
     li = await driver(session, "li")
     await load_small_city(session)
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON))) as client:
+    async with client_of(settings, FixedClock(NOON)) as client:
         yield Street(client, settings, li)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts import tokens
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
-from parking_cloud.app import create_app
 from parking_cloud.gates import events
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.reconciliation import reconcile_all, reconciliations
@@ -29,6 +27,7 @@ from sensor_gateway.records import Direction
 from tests.factories import NOON, load_small_city, observed
 from tests.gates.parts import with_lane_counters
 from tests.gates.test_corrections_in_any_order_end_the_same import correction, passed
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -193,7 +192,7 @@ async def test_an_operators_staff_see_the_drift_of_their_own_facilities(
     await session.commit()
     own = await session.scalar(text("select operator_id from facility where code = 'garage'"))
     clock = FixedClock(NOON + 3 * HOUR)
-    async with AsyncTestClient(create_app(settings, clock)) as client:
+    async with client_of(settings, clock) as client:
 
         async def answer(who: Identity) -> Any:
             token = tokens.issue(who, settings.secret_key, clock.now())

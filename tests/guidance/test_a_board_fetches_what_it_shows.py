@@ -12,7 +12,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
-from parking_cloud.app import create_app
 from parking_cloud.guidance.signs.book import SignBook
 from parking_cloud.guidance.signs.jobs import judge_signs, remember_full
 from parking_cloud.kernel.clock import FixedClock
@@ -20,6 +19,7 @@ from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
 from tests.guidance.sign_parts import KEY, count, hang, new_sign, signed_in
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -38,7 +38,7 @@ async def client(settings: Settings, session: AsyncSession, clock: FixedClock) -
     await load_small_city(session)
     await hang(session, NOW)
     await count(session, "garage", 40, NOW)
-    async with AsyncTestClient(create_app(settings, clock)) as client:
+    async with client_of(settings, clock) as client:
         yield client
 
 

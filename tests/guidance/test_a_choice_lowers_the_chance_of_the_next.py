@@ -11,11 +11,11 @@ from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy.projector import project
 from tests.factories import NOON, load_small_city, observed
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -38,7 +38,7 @@ async def test_the_last_spaces_are_not_promised_twice(
     seen += [observed(devices[f"sensor-{n}"], occupied=False, at=NOON, frame=n) for n in (1, 2, 3, 4)]
     await project(session, seen)
     await session.commit()
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON))) as client:
+    async with client_of(settings, FixedClock(NOON)) as client:
         before = await answers(client)
         assert next(iter(before)) == "garage"
         for _ in range(6):

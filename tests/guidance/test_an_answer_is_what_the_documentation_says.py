@@ -14,13 +14,13 @@ from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.guidance.schemas import PlacesOut
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.coordinates import Crs, Position, from_wgs84, to_wgs84
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy.projector import project
 from tests.factories import NOON, load_small_city, observed
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -44,7 +44,7 @@ async def client(settings: Settings, session: AsyncSession, redis: Redis) -> Any
     devices = await load_small_city(session)
     await project(session, [observed(devices["garage-counter"], free=40, at=NOON - timedelta(minutes=1))])
     await session.commit()
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON))) as client:
+    async with client_of(settings, FixedClock(NOON)) as client:
         yield client
 
 

@@ -12,7 +12,6 @@ from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.guidance.schemas import PlaceOut, PlacesOut
 from parking_cloud.kernel.clock import CITY_ZONE, FixedClock
 from parking_cloud.kernel.settings import Settings
@@ -21,6 +20,7 @@ from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import OperatorIn, RegistryBatch
 from tests.factories import NOON, facility_id_of, load_small_city
 from tests.guidance.test_the_index_is_exact import a_place
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -41,7 +41,7 @@ async def test_an_event_changes_the_next_answer(
     settings: Settings, session: AsyncSession, redis: Redis
 ) -> None:
     garage = facility_id_of(await load_small_city(session), "garage-counter")
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON))) as client:
+    async with client_of(settings, FixedClock(NOON)) as client:
         before = by_code(await places(client))["garage"]
         assert (before.free, before.quality) == (None, "unknown")
         event = FacilityEvent(
@@ -76,7 +76,7 @@ async def test_while_nothing_can_be_heard_answers_say_so(
     await load_small_city(session)
     deaf = msgspec.structs.replace(settings, redis_url="redis://127.0.0.1:1/0")
     clock = FixedClock(NOON)
-    async with AsyncTestClient(create_app(deaf, clock)) as client:
+    async with client_of(deaf, clock) as client:
         assert (await places(client)).as_of == NOON
         clock.moment = NOON + timedelta(seconds=40)
         later = await places(client)
@@ -103,7 +103,7 @@ async def test_hours_are_minded(settings: Settings, session: AsyncSession, redis
     )
     await session.commit()
     monday = datetime(2026, 11, 23, 15, 0, tzinfo=CITY_ZONE)
-    async with AsyncTestClient(create_app(settings, FixedClock(monday))) as client:
+    async with client_of(settings, FixedClock(monday)) as client:
         found = by_code(await places(client, stay_minutes=420))
         assert {code: place.access.value for code, place in found.items()} == {
             "always": "open",

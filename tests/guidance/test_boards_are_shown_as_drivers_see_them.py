@@ -11,13 +11,13 @@ import pytest
 from litestar.testing import AsyncTestClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.driver.signs_map import draw
 from parking_cloud.guidance.signs.rules import Level
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
 from tests.guidance.sign_parts import count, hang
+from tests.serving import client_of
 
 NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ async def client(settings: Settings, session: AsyncSession) -> AsyncIterator[Asy
     await hang(session, NOW)
     await hang(session, NOW, code="E1", level=Level.ENTRANCE, facing=90)
     await count(session, "garage", 40, NOW)
-    async with AsyncTestClient(create_app(settings, FixedClock(NOW))) as client:
+    async with client_of(settings, FixedClock(NOW)) as client:
         yield client
 
 

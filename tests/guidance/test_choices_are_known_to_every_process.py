@@ -18,6 +18,7 @@ from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from sensor_gateway.streams import connect
 from tests.factories import NOON, facility_id_of, load_small_city
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -69,7 +70,7 @@ async def test_who_chooses_all_the_time_is_stopped(
 ) -> None:
     await load_small_city(session)
     choice = {"facility": "garage", "arrive_at": SOON.isoformat()}
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON))) as client:
+    async with client_of(settings, FixedClock(NOON)) as client:
         answers = [(await client.post("/v1/guidance/choices", json=choice)).status_code for _ in range(11)]
     assert answers == [200] * 10 + [429]
 

@@ -14,13 +14,13 @@ from litestar.testing import AsyncTestClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy.service import list_facilities
 from parking_cloud.occupancy.tiles import TILE_QUERY, Tile, facility_tile, tile_parameters
 from tests.factories import load_small_city
 from tests.guidance.vector_tile import TilePoint, points
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -133,7 +133,7 @@ async def test_neighbours_agree_on_what_lies_at_their_edge(city: AsyncSession) -
 
 @pytest.fixture
 async def client(settings: Settings, city: AsyncSession) -> AsyncIterator[AsyncTestClient[Any]]:
-    async with AsyncTestClient(create_app(settings, FixedClock(NOW))) as client:
+    async with client_of(settings, FixedClock(NOW)) as client:
         yield client
 
 

@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.following import deeds
 from parking_cloud.invoices.rules import shows_the_stay
 from parking_cloud.kernel.clock import FixedClock
@@ -40,6 +39,7 @@ from tests.payments.parts import (
     parked,
     priced_garage,
 )
+from tests.serving import client_of
 from tests.tariffs.parts import with_tariff
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -114,7 +114,7 @@ async def counter(
     await session.commit()
     await parked(session, garage)
     settings = msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(settings, clock)) as client:
+    async with client_of(settings, clock) as client:
         desk = Desk(sessions, {"stripe": provider}, clock)
         yield Counter(client, provider, clock, desk, sessions, settings)
 

@@ -13,12 +13,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litestar.testing import AsyncTestClient
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from parking_cloud.app import create_app
 from parking_cloud.following import deeds
 from parking_cloud.invoices import receipts, service
 from parking_cloud.invoices.desk import InvoiceDesk
@@ -39,6 +37,7 @@ from parking_cloud.payments.facts import PaidBack, charges_of_stays, payment_fac
 from parking_cloud.payments.schemas import RefundState
 from parking_cloud.payments.service import record_cash
 from tests.payments.parts import KEY, OWN, left, minute, parked, priced_garage
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -160,8 +159,7 @@ async def test_the_payer_reads_it_and_nobody_else(
     payment = await paid(session, await priced_garage(session))
     await follow(settings, sessions, payment)
     await refund(session, payment, 500)
-    app = create_app(msgspec.structs.replace(settings, plate_key=KEY))
-    async with AsyncTestClient(app) as client:
+    async with client_of(msgspec.structs.replace(settings, plate_key=KEY)) as client:
         token = receipt_token(settings.secret_key, payment)
         seen = (await client.get(f"/v1/receipts/{token}")).json()
         other = receipt_token(settings.secret_key, uuid4())

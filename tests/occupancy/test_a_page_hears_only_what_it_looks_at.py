@@ -10,11 +10,9 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 from litestar.response import ServerSentEventMessage
-from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.problems import InvalidInput
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import stream
@@ -23,6 +21,7 @@ from parking_cloud.occupancy.events import EVENTS_STREAM
 from parking_cloud.occupancy.service import facilities_within
 from parking_cloud.occupancy.stream import EventHub
 from tests.factories import facility_id_of, load_small_city
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -105,6 +104,6 @@ def test_what_is_no_box_is_refused(wrong: str) -> None:
 
 
 async def test_over_http_a_wrong_box_is_told_before_the_stream_begins(settings: Settings) -> None:
-    async with AsyncTestClient(create_app(settings)) as client:
+    async with client_of(settings) as client:
         for query in ("bbox=1,2,3", "facility=x", "&".join(f"facility={uuid4()}" for _ in range(201))):
             assert (await client.get(f"/v1/occupancy/stream?{query}")).status_code in (400, 422)

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -27,7 +27,7 @@ Client = AsyncTestClient[Any]
 async def client(settings: Settings, session: AsyncSession) -> AsyncIterator[Client]:
     """The API on the small city."""
     await load_small_city(session)
-    async with AsyncTestClient(create_app(settings)) as client:
+    async with client_of(settings) as client:
         yield client
 
 

@@ -13,7 +13,6 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.ledger.schemas import Account, AccountKind
@@ -25,6 +24,7 @@ from parking_cloud.payments.provider import Method, ProviderEvent
 from parking_cloud.payments.schemas import Via
 from parking_cloud.payments.service import NewPaymentOrder, start_payment
 from tests.payments.parts import HOUR, KEY, ScriptedProvider, left, minute, parked, priced_garage
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -74,7 +74,7 @@ async def scene(
     order = NewPaymentOrder(provider="stripe", method=Method.CARD, via=Via.APP)
     await start_payment(session, {charge: HOUR}, order, minute(60))
     await session.commit()
-    async with AsyncTestClient(create_app(msgspec.structs.replace(settings, plate_key=KEY), clock)) as client:
+    async with client_of(msgspec.structs.replace(settings, plate_key=KEY), clock) as client:
         scene = Scene(client, provider, Desk(sessions, {"stripe": provider}, clock), clock, session)
         await scene.works(60)
         yield scene

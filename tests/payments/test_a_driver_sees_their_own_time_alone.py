@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.accounts.vehicles import give_up, holdings
-from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments import mine
 from parking_cloud.payments.charging import assess_stay
@@ -23,6 +22,7 @@ from parking_cloud.payments.service import record_cash
 from tests.arrears.parts import holder
 from tests.notices.parts import driver
 from tests.payments.parts import KEY, NEIGHBOURS, OWN, left, minute, parked, priced_garage
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -33,12 +33,10 @@ BOUGHT = 300
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Client]:
-    app = create_app(
-        msgspec.structs.replace(
-            settings, plate_key=KEY, stripe_secret_key="sk_test", stripe_api_url="http://x"
-        )
+    paying = msgspec.structs.replace(
+        settings, plate_key=KEY, stripe_secret_key="sk_test", stripe_api_url="http://x"
     )
-    async with AsyncTestClient(app) as client:
+    async with client_of(paying) as client:
         yield client
 
 

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments import exits
@@ -38,6 +37,7 @@ from tests.payments.parts import (
     parked,
     priced_garage,
 )
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -85,7 +85,7 @@ async def gate(
     operator = await session.scalar(text("select id from operator"))
     assert isinstance(operator, UUID)
     settings = msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(settings, clock)) as client:
+    async with client_of(settings, clock) as client:
         desk = Desk(sessions, {"stripe": provider}, clock)
         yield Gate(client, provider, clock, desk, garage, settings, operator)
 

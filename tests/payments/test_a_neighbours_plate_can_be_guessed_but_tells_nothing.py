@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.limits import Limit, Limiter, TooManyTries, network_of
 from parking_cloud.kernel.settings import Settings
@@ -33,6 +32,7 @@ from tests.payments.parts import (
     parked,
     priced_garage,
 )
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -49,7 +49,7 @@ async def client(
     monkeypatch.setattr("parking_cloud.app.make_providers", lambda _: {"stripe": ScriptedProvider()})
     CLOCK.moment = minute(50)
     await parked(session, await priced_garage(session))
-    async with AsyncTestClient(create_app(msgspec.structs.replace(settings, plate_key=KEY), CLOCK)) as client:
+    async with client_of(msgspec.structs.replace(settings, plate_key=KEY), CLOCK) as client:
         yield client
 
 

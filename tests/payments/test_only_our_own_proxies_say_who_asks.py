@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.payments.parts import KEY, minute
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -25,7 +24,7 @@ async def test_the_address_that_counts(
     settings: Settings, session: AsyncSession, redis: Redis, trusted: str, after_the_last: int
 ) -> None:
     settings = msgspec.structs.replace(settings, plate_key=KEY, trusted_proxies=trusted)
-    async with AsyncTestClient(create_app(settings, FixedClock(minute(0)))) as client:
+    async with client_of(settings, FixedClock(minute(0))) as client:
 
         async def ask(number: int, chain: str) -> int:
             asked = {"plate": f"浙E{number:05}"}

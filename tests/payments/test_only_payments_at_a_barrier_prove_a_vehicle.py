@@ -22,13 +22,13 @@ from parking_cloud.accounts.proofs import COUNT_FOR, proved
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
 from parking_cloud.accounts.vehicles import VehicleIn
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import CITY_ZONE, FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.desk import Desk
 from parking_cloud.payments.proving import follow_payment
 from tests.notices.parts import driver
 from tests.payments.parts import KEY, OWN, VAULT, ScriptedProvider, left, minute, parked, priced_garage
+from tests.serving import client_of
 
 A_DAY = 24 * 60
 
@@ -91,7 +91,7 @@ async def lane(
     monkeypatch.setattr("parking_cloud.app.make_providers", lambda _: {"stripe": provider})
     garage = await priced_garage(session)
     settings = msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(settings, clock)) as client:
+    async with client_of(settings, clock) as client:
         made = Lane(client, session, settings)
         made.clock, made.provider, made.garage = clock, provider, garage
         made.desk = Desk(sessions, {"stripe": provider}, clock)

@@ -15,7 +15,6 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.charging import assess_stay
@@ -33,6 +32,7 @@ from tests.payments.parts import (
     parked,
     priced_garage,
 )
+from tests.serving import client_of
 from tests.tariffs.parts import with_tariff
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -73,8 +73,7 @@ async def counter(
     provider, clock = ScriptedProvider(), FixedClock(minute(50))
     monkeypatch.setattr("parking_cloud.app.make_providers", lambda _: {"stripe": provider})
     garage = await priced_garage(session)
-    app = create_app(msgspec.structs.replace(settings, plate_key=KEY), clock)
-    async with AsyncTestClient(app) as client:
+    async with client_of(msgspec.structs.replace(settings, plate_key=KEY), clock) as client:
         yield Counter(client, provider, clock, Desk(sessions, {"stripe": provider}, clock), garage)
 
 

@@ -6,13 +6,11 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from litestar.testing import AsyncTestClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.kernel.settings import Settings
@@ -21,6 +19,7 @@ from parking_cloud.payments.pricing import quote
 from parking_cloud.payments.staff import ChargeChanged
 from parking_cloud.stays.service import stay_facts
 from tests.payments.parts import HOUR, KEY, left, minute, parked, priced_garage
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -119,7 +118,7 @@ async def test_the_pages_forms_say_what_came_of_it(settings: Settings, session: 
     token = issue(somebody(operator), settings.secret_key, NOW)
     own = {"Authorization": f"Bearer {token}"}
     known = msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(known, FixedClock(NOW))) as client:
+    async with client_of(known, FixedClock(NOW)) as client:
         refund = f"/console/payments/charges/{charge}/refund"
         asked = {"amount": "5.00", "reason": "多收", "paid": str(2 * HOUR)}
         first = await client.post(refund, data=asked, headers=own)

@@ -13,12 +13,12 @@ from sqlalchemy import text
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.offers import Offer, OfferPart, keep_offer
 from parking_cloud.payments.schemas import Via
 from tests.payments.parts import HOUR, minute
 from tests.payments.scene import Scene
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -59,7 +59,7 @@ async def office(settings: Settings, money: Scene, redis: Redis) -> AsyncIterato
     charge = await money.charge()
     part = OfferPart(charge_id=charge.id, asked=charge.amount)
     token = await keep_offer(redis, Offer(parts=[part], via=Via.SCAN))
-    async with AsyncTestClient(create_app(settings, money.clock)) as client:
+    async with client_of(settings, money.clock) as client:
         yield Office(client, money, charge.id, token, settings, charge.operator_id)
 
 

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.kernel.settings import Settings
@@ -25,6 +24,7 @@ from parking_cloud.payments.provider import Method
 from sensor_gateway.plates import parse_plate
 from sensor_gateway.sealing import PlateVault
 from tests.factories import load_small_city
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -86,7 +86,7 @@ async def operator(session: AsyncSession) -> UUID:
 @pytest.fixture
 async def client(settings: Settings, operator: UUID) -> AsyncIterator[Client]:
     known = msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(known, FixedClock(LATE))) as client:
+    async with client_of(known, FixedClock(LATE)) as client:
         yield client
 
 

@@ -7,18 +7,17 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from litestar.testing import AsyncTestClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts import consents
 from parking_cloud.accounts.consents import Purpose
-from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.ratings.reading import ratings_of
 from parking_cloud.ratings.schemas import RatingIn
 from parking_cloud.ratings.scoring import make_scores
 from tests.payments.parts import minute, priced_garage
 from tests.ratings.parts import A_DAY, holder, rated, voted
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 
@@ -57,7 +56,7 @@ async def test_the_public_answer_has_no_name_and_no_time(
     await voted(session, garage, [4, 5, 3], minute(300))
     await make_scores(session, minute(400))
     await session.commit()
-    async with AsyncTestClient(create_app(msgspec.structs.replace(settings))) as client:
+    async with client_of(msgspec.structs.replace(settings)) as client:
         answer = await client.get("/v1/facilities/garage/ratings")
         missing = await client.get("/v1/facilities/nowhere/ratings")
     body = answer.json()

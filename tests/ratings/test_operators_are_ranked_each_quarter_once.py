@@ -9,18 +9,17 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from litestar.testing import AsyncTestClient
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.ratings import ranking
 from parking_cloud.ratings.scoring import make_scores
 from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import FacilityIn, OperatorIn, RegistryBatch
 from tests.ratings.parts import facility, voted
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 IN_QUARTER = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
@@ -123,7 +122,7 @@ async def test_files_open_in_a_spreadsheet_and_run_nothing(
 ) -> None:
     await ranking.make_due(session, AFTER)
     await session.commit()
-    async with AsyncTestClient(create_app(settings)) as client:
+    async with client_of(settings) as client:
         table = await client.get("/v1/quality/rankings/2026Q4/export/csv")
         book = await client.get("/v1/quality/rankings/2026Q4/export/xlsx")
         none = await client.get("/v1/quality/rankings/2031Q1/export/csv")

@@ -7,12 +7,10 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from litestar.testing import AsyncTestClient
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from parking_cloud.app import create_app
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy.series import Sample, record
 from parking_cloud.ratings import service
@@ -24,6 +22,7 @@ from parking_cloud.ratings.scoring import make_scores, nightly
 from tests.arrears.parts import CHIEF
 from tests.payments.parts import minute, priced_garage
 from tests.ratings.parts import A_DAY, facility, voted
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 NOW = minute(2 * A_DAY)
@@ -137,7 +136,7 @@ async def test_over_http_the_lines_sum_to_the_score(
     await voted(session, garage, [5, 4, 4, 2, 5, 3], NOW)
     await make_scores(session, NOW)
     await session.commit()
-    async with AsyncTestClient(create_app(settings)) as client:
+    async with client_of(settings) as client:
         score = (await client.get("/v1/facilities/garage/score?day=2026-12-01")).json()
         none = await client.get("/v1/facilities/street/score?day=2026-12-01")
     assert none.status_code == 404

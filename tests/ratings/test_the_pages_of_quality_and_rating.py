@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.ratings import ranking
@@ -23,6 +22,7 @@ from parking_cloud.ratings.scoring import make_scores
 from tests.arrears.parts import CHIEF
 from tests.payments.parts import minute, priced_garage
 from tests.ratings.parts import holder, rated, staff, stayed, voted
+from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 Client = AsyncTestClient[Any]
@@ -35,7 +35,7 @@ async def garage(session: AsyncSession) -> UUID:
 
 @pytest.fixture
 async def client(settings: Settings, redis: object) -> AsyncIterator[Client]:
-    async with AsyncTestClient(create_app(settings, FixedClock(minute(200)))) as client:
+    async with client_of(settings, FixedClock(minute(200))) as client:
         yield client
 
 
@@ -116,7 +116,7 @@ async def test_a_quarter_that_is_over_is_shown_with_its_files(
     await make_scores(session, after)
     assert await ranking.make_due(session, after) == 1
     await session.commit()
-    async with AsyncTestClient(create_app(settings, FixedClock(after + timedelta(hours=1)))) as client:
+    async with client_of(settings, FixedClock(after + timedelta(hours=1))) as client:
         page = (await client.get("/quality?quarter=2026Q4")).text
     assert "不再更改" in page
     assert "/v1/quality/rankings/2026Q4/export/csv" in page

@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.problems import InvalidInput
 from parking_cloud.kernel.settings import Settings
@@ -35,6 +34,7 @@ from parking_cloud.settlement.models import SettlementStatement
 from parking_cloud.settlement.reconciling import Reconciler
 from parking_cloud.settlement.rules import Item, commission, statement_lines, totals
 from tests.payments.parts import minute, priced_garage
+from tests.serving import client_of
 from tests.settlement.parts import CHIEF, DAY, TREASURER, Town
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -230,7 +230,7 @@ class TestOverRealTables:
 
     @pytest.fixture
     async def client(self, settings: Settings) -> AsyncIterator[AsyncTestClient[Any]]:
-        async with AsyncTestClient(create_app(settings)) as client:
+        async with client_of(settings) as client:
             yield client
 
     async def test_exports_have_numbers_and_open_in_a_spreadsheet(

@@ -9,13 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litestar.testing import AsyncTestClient
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.problems import NotAllowed
 from parking_cloud.kernel.settings import Settings
@@ -24,6 +22,7 @@ from parking_cloud.sharing.entry_rules import AtEntry, EntryWhy, at_entry
 from parking_cloud.tariffs.permits import grant_permit
 from parking_cloud.tariffs.schemas import PermitKind
 from tests.payments.parts import VAULT, hashed
+from tests.serving import client_of
 from tests.sharing.parts import hall, hours, owner, pays
 from tests.tariffs.parts import city
 
@@ -104,7 +103,7 @@ async def test_over_http_for_gates_alone(session: AsyncSession, settings: Settin
         return {"Authorization": f"Bearer {issue(who, settings.secret_key, SEVEN)}"}
 
     asked = {"facility": "hall", "plate": "浙E12345", "lane": "2"}
-    async with AsyncTestClient(create_app(settings, FixedClock(SEVEN))) as client:
+    async with client_of(settings, FixedClock(SEVEN)) as client:
         gate = signed(Role.INTEGRATION, operator_id=operator)
         answer = await client.post("/v1/entries", json=asked, headers=gate)
         assert (answer.status_code, answer.json()) == (200, {"open": True, "why": "walk_in"})

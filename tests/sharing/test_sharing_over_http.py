@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.payments.facts import charge_facts
@@ -26,6 +25,7 @@ from parking_cloud.sharing.models import Booking
 from parking_cloud.sharing.paying import follow_charge
 from parking_cloud.sharing.rule import ensure_rule
 from tests.payments.parts import KEY, OWN, parked
+from tests.serving import client_of
 from tests.sharing.parts import CHIEF, FRIDAY_NOON, hall, owner
 from tests.tariffs.parts import city
 
@@ -45,7 +45,7 @@ async def client(
     settings: Settings, clock: FixedClock, session: AsyncSession, redis: Redis
 ) -> AsyncIterator[Client]:
     with_key = msgspec.structs.replace(settings, plate_key=KEY)
-    async with AsyncTestClient(create_app(with_key, clock)) as client:
+    async with client_of(with_key, clock) as client:
         yield client
 
 

@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts import vehicles
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.factories import NOON, load_small_city
 from tests.notices.parts import driver
+from tests.serving import client_of
 from tests.stays.parts import ENTRY, EXIT, VAULT, all_stays, arrive, follow, minute, passed, restate_long
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -69,7 +69,7 @@ class City:
 async def city(settings: Settings, session: AsyncSession) -> AsyncIterator[City]:
     devices = await load_small_city(session)
     clock = FixedClock(NOON)
-    async with AsyncTestClient(create_app(settings, clock)) as client:
+    async with client_of(settings, clock) as client:
         city = City(settings, session, client)
         city.clock = clock
         city.spaces = list(await session.scalars(text("select id from space order by number")))

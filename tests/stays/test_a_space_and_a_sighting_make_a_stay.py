@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy.projector import project
 from parking_cloud.stays.spaces import end_freed, place_sightings
 from sensor_gateway.records import Correction, Corrects, Sighting
 from tests.factories import NOON, load_small_city, observed
+from tests.serving import client_of
 from tests.stays.parts import all_stays, arrive, follow, minute, plate
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -151,7 +151,7 @@ async def test_a_sighting_corrected_takes_its_stay_with_it(
 
 @pytest.fixture
 async def client(settings: Settings, sensors: list[Any]) -> AsyncIterator[AsyncTestClient[Any]]:
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON + timedelta(hours=1)))) as client:
+    async with client_of(settings, FixedClock(NOON + timedelta(hours=1))) as client:
         yield client
 
 

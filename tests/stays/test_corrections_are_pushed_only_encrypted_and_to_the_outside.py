@@ -17,19 +17,18 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays import corrections
 from parking_cloud.stays.push import push_due
 from tests.factories import NOON, load_small_city
+from tests.serving import client_of
 from tests.stays.parts import ENTRY, VAULT, all_stays, arrive, passed
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -62,7 +61,7 @@ async def operator(session: AsyncSession, redis: Redis) -> UUID:
 async def test_such_an_address_is_not_taken(settings: Settings, operator: UUID, url: str) -> None:
     chief = Identity(user_id=uuid4(), username="chief", role=Role.CITY_ADMINISTRATOR)
     signed = {"Authorization": f"Bearer {issue(chief, settings.secret_key, NOON)}"}
-    async with AsyncTestClient(create_app(settings, FixedClock(NOON))) as client:
+    async with client_of(settings, FixedClock(NOON)) as client:
         hook = f"/v1/stays/corrections/hook?operator_id={operator}"
         answer = await client.put(hook, json={"url": url}, headers=signed)
         good = await client.put(hook, json={"url": "https://lot.example/corrections"}, headers=signed)

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.factories import NOON, load_small_city
+from tests.serving import client_of
 from tests.stays.parts import ENTRY, EXIT, all_stays, arrive, corrected, minute, passed
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -35,7 +35,7 @@ async def gate(session: AsyncSession) -> Any:
 
 @pytest.fixture
 async def client(settings: Settings, gate: Any) -> AsyncIterator[Client]:
-    async with AsyncTestClient(create_app(settings, FixedClock(NOW))) as client:
+    async with client_of(settings, FixedClock(NOW)) as client:
         yield client
 
 

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.middleware import COOKIE
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.console.stay_texts import STAY_TEXTS
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.stays.schemas import Situation
 from tests.factories import NOON, load_small_city
+from tests.serving import client_of
 from tests.stays.parts import ENTRY, EXIT, all_stays, arrive, minute, passed
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -40,7 +40,7 @@ async def client(settings: Settings, session: AsyncSession, gate: Any) -> AsyncI
     """Signed in at the console as the operator's staff."""
     operator = UUID(str(await session.scalar(text("select id from operator"))))
     who = Identity(user_id=uuid4(), username="wang", role=Role.OPERATOR_STAFF, operator_id=operator)
-    async with AsyncTestClient(create_app(settings, FixedClock(NOW))) as client:
+    async with client_of(settings, FixedClock(NOW)) as client:
         client.headers["Sec-Fetch-Site"] = "same-origin"
         client.cookies[COOKIE] = issue(who, settings.secret_key, NOW)
         yield client

@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.middleware import COOKIE
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.factories import NOON, load_small_city
 from tests.payments.parts import TARIFF
+from tests.serving import client_of
 from tests.stays.parts import ENTRY, EXIT, all_stays, arrive, minute, passed, told
 from tests.tariffs.parts import with_tariff
 
@@ -41,7 +41,7 @@ async def gate(session: AsyncSession, redis: Redis) -> Any:
 
 @pytest.fixture
 async def client(settings: Settings, gate: Any) -> AsyncIterator[Client]:
-    async with AsyncTestClient(create_app(settings, FixedClock(NOW))) as client:
+    async with client_of(settings, FixedClock(NOW)) as client:
         yield client
 
 

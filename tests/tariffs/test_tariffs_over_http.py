@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
-from parking_cloud.app import create_app
 from parking_cloud.demo.tariffs import examples
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
+from tests.serving import client_of
 from tests.tariffs.parts import with_tariff
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -39,7 +39,7 @@ async def client(settings: Settings, session: AsyncSession) -> AsyncIterator[Cli
     await with_tariff(session, "garage", data_of("hangzhou-core"), code="roads")
     await session.commit()
     with_key = msgspec.structs.replace(settings, plate_key="5a" * 32)
-    async with AsyncTestClient(create_app(with_key)) as client:
+    async with client_of(with_key) as client:
         yield client
 
 
