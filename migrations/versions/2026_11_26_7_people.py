@@ -63,7 +63,7 @@ UP: list[str] = [
         CONSTRAINT uq_clue_number UNIQUE (number),
         CONSTRAINT uq_clue_cause UNIQUE (cause),
         CONSTRAINT ck_clue_source CHECK (source in ('report', 'booking')),
-        CONSTRAINT ck_clue_state CHECK (state in ('received')),
+        CONSTRAINT ck_clue_state CHECK (state in ('received', 'withdrawn')),
         CONSTRAINT ck_clue_position CHECK ((lat is null) = (lon is null)),
         CONSTRAINT ck_clue_plate CHECK ((plate_hash is null) = (plate_sealed is null)),
         CONSTRAINT ck_clue_text CHECK (char_length(text) <= 2000),

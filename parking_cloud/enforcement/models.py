@@ -43,7 +43,7 @@ class Clue(Base):
     __tablename__ = "clue"
     __table_args__ = (
         CheckConstraint("source in ('report', 'booking')", name="source"),
-        CheckConstraint("state in ('received')", name="state"),
+        CheckConstraint("state in ('received', 'withdrawn')", name="state"),
         CheckConstraint("(lat is null) = (lon is null)", name="position"),
         CheckConstraint("(plate_hash is null) = (plate_sealed is null)", name="plate"),
         CheckConstraint("char_length(text) <= 2000", name="text"),

@@ -21,6 +21,8 @@ class ClueSource(StrEnum):
 
 class ClueState(StrEnum):
     RECEIVED = "received"
+    WITHDRAWN = "withdrawn"
+    """Who gave it has found that it was wrong: nothing follows from it."""
 
 
 class Photo(NamedTuple):

@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -93,6 +93,11 @@ async def add_clue(
     )
     await session.flush()
     return found
+
+
+async def withdraw_clue(session: AsyncSession, cause: str) -> None:
+    """It was wrong: nothing follows from it. It stays as it came in; where there is none, nothing changes."""
+    await session.execute(update(Clue).where(Clue.cause == cause).values(state=ClueState.WITHDRAWN.value))
 
 
 def _number(now: datetime) -> str:

@@ -62,7 +62,8 @@ async def place_of(session: AsyncSession, who: Identity, facility: str) -> Facil
 async def set_adapter(
     session: AsyncSession, who: Identity, place: FacilityLabel, said: AdapterIn, now: datetime
 ) -> int:
-    """From now on the gate is told so, and hears its whole list; the generation of its secret."""
+    """From now on the gate is told so, and hears its whole list: what was answered before, another had said.
+    The generation of its secret."""
     if (said.way is Way.PUSH) != (said.url is not None):
         raise InvalidInput(errors=[{"field": "url", "message": "is needed with push, and only then"}])
     generation: int | None = await session.scalar(
@@ -73,6 +74,14 @@ async def set_adapter(
             " failure = '', leased_until = null, changed_at = :now returning generation"
         ),
         {"id": place.id, "way": said.way.value, "url": said.url, "now": now},
+    )
+    await session.execute(
+        text(
+            "update gate_pass set told_version = null, told_at = null, answered_version = null,"
+            " answered_at = null, accepted = null, failure = '' where facility_id = :id"
+            " and withdrawn_at is null and ends_at > :now"
+        ),
+        {"id": place.id, "now": now},
     )
     await audit.record(
         session,

@@ -38,6 +38,7 @@ class _Due(NamedTuple):
     facility_id: UUID
     url: str
     secret: bytes
+    generation: int
     attempts: int
     told: Told
 
@@ -130,7 +131,7 @@ async def _claim(session: AsyncSession, key: str, vault: PlateVault | None, now:
         )
         await note_told(session, told, now)
         secret = secret_of(key, row.facility_id, row.generation)
-        due.append(_Due(row.facility_id, row.url, secret, row.attempts, told))
+        due.append(_Due(row.facility_id, row.url, secret, row.generation, row.attempts, told))
     return due
 
 
@@ -152,13 +153,19 @@ def _read(told: Told, said: Answer) -> _Heard:
 
 
 async def _note(session: AsyncSession, due: _Due, heard: _Heard, now: datetime) -> None:
-    """The lease ends; what was changed meanwhile is told at once."""
+    """The lease ends; what was changed meanwhile is told at once. A gate that was replaced meanwhile has
+    nothing more to say."""
     row = (
         await session.execute(
-            text("select version, held_version from gate_allow_list where facility_id = :id for update"),
+            text(
+                "select version, held_version, generation from gate_allow_list"
+                " where facility_id = :id for update"
+            ),
             {"id": due.facility_id},
         )
     ).one()
+    if row.generation != due.generation:
+        return
     if heard.answer is not None:
         await note_answer(session, due.facility_id, heard.answer, now)
     message = due.told.message

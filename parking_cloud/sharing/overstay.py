@@ -25,7 +25,12 @@ from parking_cloud.occupancy.service import standing_of_spaces
 from parking_cloud.registry.service import FacilityLabel, facility_labels, space_numbers
 from parking_cloud.sharing import overstay_texts as texts
 from parking_cloud.sharing.bans import ban
-from parking_cloud.sharing.overstay_models import Overstay, OverstayDeed, OverstayStep
+from parking_cloud.sharing.overstay_models import (
+    Overstay,
+    OverstayDeed,
+    OverstayObjection,
+    OverstayStep,
+)
 from parking_cloud.sharing.overstay_rules import (
     LOOKED_BACK,
     REMINDERS,
@@ -36,6 +41,7 @@ from parking_cloud.sharing.overstay_rules import (
     next_step,
     reminder,
 )
+from parking_cloud.sharing.passes import has_other_permit
 from parking_cloud.sharing.people import tell_staff
 from parking_cloud.sharing.rules import STEP
 from parking_cloud.sharing.service import bookable
@@ -75,6 +81,8 @@ async def look_at_ends(session: AsyncSession, now: datetime) -> None:
     for end, stay in inside:
         if stay is not None and stay.situations:
             continue  # in doubt
+        if await has_other_permit(session, end.plate_hash, places[end.facility_id], max(end.ends_at, now)):
+            continue
         if end.ends_at > now:
             await _remind(session, end, places[end.facility_id], now)
         elif stay is not None:
@@ -166,8 +174,13 @@ async def _advance(
     overstay = await _noted(session, end, stay)
     rows = await session.scalars(select(OverstayDeed).where(OverstayDeed.overstay_id == overstay.id))
     done = {row.number: row.done_at for row in rows}
+    objection = await session.get(OverstayObjection, overstay.id, populate_existing=True)
     standing = Standing(
-        overstay.ended_at, in_doubt=False, in_the_way=await _in_the_way(session, overstay, now)
+        overstay.ended_at,
+        in_doubt=False,
+        in_the_way=await _in_the_way(session, overstay, now),
+        objected=objection is not None and objection.answered_at is None,
+        upheld=objection is not None and bool(objection.upheld),
     )
     step = next_step(steps, done, standing, now)
     if step is None:
@@ -183,7 +196,8 @@ async def _advance(
 
 
 async def _noted(session: AsyncSession, end: Ending, stay: StayFacts) -> Overstay:
-    """The overstay of a stay: one, by the database, whichever of its times ended last."""
+    """The overstay of a stay: one, by the database, whichever of its times ended last. It is locked, so that
+    an objection or its answer is not overtaken by a step."""
     last = {"booking_id": end.booking_id, "space_id": end.space_id, "ended_at": end.ends_at}
     await session.execute(
         insert(Overstay)

@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.enforcement.service import withdraw_clue
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.problems import InvalidInput, NotFound, Problem
 from parking_cloud.notices.schemas import Reader
@@ -126,10 +127,11 @@ async def waiting_objections(session: AsyncSession, limit: int) -> list[Overstay
 async def answer(
     session: AsyncSession, who: Identity, overstay_id: UUID, said: AnswerIn, now: datetime
 ) -> OverstayOut:
-    """The city's answer; where the driver was right the suspension is lifted. Raises OverstayNotFound,
-    AnsweredAlready."""
+    """The city's answer; where the driver was right the suspension is lifted, the clue withdrawn, and nothing
+    follows any more. Raises OverstayNotFound, AnsweredAlready."""
+    overstay = await session.get(Overstay, overstay_id, with_for_update=True)
     row = await session.get(OverstayObjection, overstay_id, with_for_update=True, populate_existing=True)
-    if row is None:
+    if overstay is None or row is None:
         raise OverstayNotFound()
     if row.answered_at is not None:
         raise AnsweredAlready()
@@ -137,7 +139,7 @@ async def answer(
     await session.flush()
     if said.upheld:
         await lift(session, cause_of(overstay_id), now)
-    overstay = await session.get_one(Overstay, overstay_id)
+        await withdraw_clue(session, cause_of(overstay_id))
     await tell(
         session,
         reader=Reader(user_id=overstay.user_id),

@@ -68,7 +68,7 @@ class OverstayController(Controller):
     async def answer(
         self, request: WhoRequest, session: AsyncSession, clock: Clock, overstay_id: UUID, data: AnswerIn
     ) -> OverstayOut:
-        """Answer one; where the driver was right, the suspension ends at once."""
+        """Answer one; where the driver was right, the suspension ends at once and the clue is withdrawn."""
         return await desk.answer(session, request.user, overstay_id, data, clock.now())
 
 

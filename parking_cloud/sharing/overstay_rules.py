@@ -45,6 +45,10 @@ class Standing(NamedTuple):
     """What is known of its stay is not sure: then nothing is done."""
     in_the_way: bool
     """The facility is closed to everybody by now, or somebody has booked the space next."""
+    objected: bool = False
+    """The driver says that it is wrong, and the city has not answered yet."""
+    upheld: bool = False
+    """The city has found that the driver was right."""
 
 
 def reminder(ends_at: datetime, now: datetime) -> timedelta | None:
@@ -58,7 +62,7 @@ def next_step(
 ) -> Step | None:
     """The next step, if it is due. Each once; after the one before the time between the two passes anew, so
     that a platform that was away does not do all of them at once."""
-    if standing.in_doubt:
+    if standing.in_doubt or standing.upheld:
         return None
     since, before = standing.ended_at, timedelta()
     for step in sorted(steps, key=lambda s: (s.after, s.number)):
@@ -70,6 +74,8 @@ def next_step(
         if now < standing.ended_at + step.after or now < since + (step.after - before):
             return None
         if step.action is not Action.MESSAGE and not standing.in_the_way:
+            return None
+        if step.action in AGAINST and standing.objected:
             return None
         return step
     return None

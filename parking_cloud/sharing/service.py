@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -200,6 +201,30 @@ async def confirmed_at(
         {"plate": plate_hash, "facility": facility_id, "at": at, "soon": at + early},
     )
     return list(dict.fromkeys(rows))
+
+
+class Claim(NamedTuple):
+    """A vehicle's claim on a space."""
+
+    plate_hash: bytes
+    space_id: UUID
+    starts_at: datetime
+
+
+async def booked_until(
+    session: AsyncSession, facility_id: UUID, at: datetime, until: datetime
+) -> list[Claim]:
+    """Who has booked at a facility for any time between two moments; paid."""
+    rows = await session.execute(
+        text(
+            "select b.plate_hash, s.space_id, lower(s.during) from booking b"
+            " join booking_slot s on s.booking_id = b.id and s.live"
+            " where b.facility_id = :facility and b.state = 'confirmed' and b.ends_at > :at"
+            " and s.during && tstzrange(:at, :until)"
+        ),
+        {"facility": facility_id, "at": at, "until": until},
+    )
+    return [Claim(bytes(row[0]), row[1], row[2]) for row in rows]
 
 
 async def concerned(session: AsyncSession, facility_id: UUID, span: Span, now: datetime) -> list[UUID]:

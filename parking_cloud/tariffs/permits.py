@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -84,13 +84,21 @@ async def permits_of(session: AsyncSession, plate_hash: bytes) -> list[PermitFac
 
 
 async def permit_at(
-    session: AsyncSession, plate_hash: bytes, facility_id: UUID, operator_id: UUID, at: datetime
+    session: AsyncSession,
+    plate_hash: bytes,
+    facility_id: UUID,
+    operator_id: UUID,
+    at: datetime,
+    *,
+    but: Collection[PermitKind] = (),
 ) -> PermitKind | None:
-    """A permit by which a vehicle may stand at a facility at that moment; the one that began first."""
+    """A permit by which a vehicle may stand at a facility at that moment, of any kind `but` these; the one
+    that began first."""
     kind = await session.scalar(
         select(PermitRow.kind)
         .where(
             PermitRow.plate_hash == plate_hash,
+            PermitRow.kind.not_in([kind.value for kind in but]),
             PermitRow.valid_from <= at,
             or_(PermitRow.valid_until.is_(None), PermitRow.valid_until > at),
             or_(PermitRow.revoked_at.is_(None), PermitRow.revoked_at > at),

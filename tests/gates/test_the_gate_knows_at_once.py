@@ -205,6 +205,44 @@ async def test_what_changes_while_a_gate_is_told_is_told_afterwards(
     assert await state(session, one) == "acknowledged"
 
 
+async def test_what_the_gate_before_had_confirmed_the_new_one_has_still_to(
+    session: AsyncSession, settings: Settings, garage: UUID, gate: Gate, desk: ListDesk
+) -> None:
+    one = await given(session, garage)
+    await desk.turn()
+    assert await state(session, one) == "acknowledged"
+    await told_by(session, settings, "garage", Way.PULL)
+    assert await state(session, one) == "waiting"
+    facts = (await allow_list.pass_facts(session, [one]))[one]
+    assert (facts.told_at, facts.acknowledged_at) == (None, None)
+    await told_by(session, settings, "garage", Way.PUSH, gate.url)
+    await desk.turn()
+    assert (await state(session, one), gate.lists[-1]["full"]) == ("acknowledged", True)
+
+
+async def test_a_gate_that_was_replaced_while_it_was_told_confirms_nothing(
+    session: AsyncSession, settings: Settings, garage: UUID, gate: Gate, desk: ListDesk
+) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def slowly(data: Said) -> tuple[int, Said]:
+        asked.set()
+        may_answer.wait(4)
+        return says_yes(data)
+
+    gate.answer = slowly
+    one = await given(session, garage)
+    turn = asyncio.create_task(desk.turn())
+    await asyncio.to_thread(asked.wait, 4)
+    with local_gate() as new:
+        await told_by(session, settings, "garage", Way.PUSH, new.url)
+        may_answer.set()
+        await turn
+        assert await state(session, one) == "waiting"
+        await desk.turn()
+        assert (await state(session, one), new.lists[0]["full"]) == ("acknowledged", True)
+
+
 async def test_a_slow_gate_holds_up_no_other(
     session: AsyncSession, settings: Settings, garage: UUID, gate: Gate, desk: ListDesk
 ) -> None:

@@ -59,6 +59,18 @@ def test_whoever_is_in_nobodys_way_gets_no_more_than_a_message() -> None:
     assert run(STEPS, list(range(0, 1000, 5)), alone) == [(Action.MESSAGE, 10)]
 
 
+def test_while_an_objection_waits_nothing_goes_against_the_driver() -> None:
+    objected = IN_THE_WAY._replace(objected=True)
+    assert [action for action, _ in run(STEPS, list(range(0, 1000, 5)), objected)] == [
+        Action.MESSAGE,
+        Action.CALL,
+    ]
+
+
+def test_whoever_was_right_hears_of_nothing_more() -> None:
+    assert run(STEPS, list(range(0, 1000, 5)), IN_THE_WAY._replace(upheld=True)) == []
+
+
 def test_what_the_city_has_not_confirmed_goes_against_nobody() -> None:
     steps = [step._replace(confirmed=False) for step in STEPS]
     assert [action for action, _ in run(steps, list(range(0, 1000, 5)))] == [Action.MESSAGE, Action.CALL]
@@ -80,7 +92,7 @@ steps = st.lists(
 looks = st.lists(st.integers(-60, 800), max_size=40).map(sorted)
 
 
-@given(steps, looks, st.builds(Standing, st.just(END), st.booleans(), st.booleans()))
+@given(steps, looks, st.builds(Standing, st.just(END), *[st.booleans()] * 4))
 def test_whatever_the_steps_are(steps: list[Step], looks: list[int], standing: Standing) -> None:
     done: dict[int, datetime] = {}
     last = timedelta()
@@ -89,6 +101,8 @@ def test_whatever_the_steps_are(steps: list[Step], looks: list[int], standing: S
         if step is None:
             continue
         assert not standing.in_doubt
+        assert not standing.upheld
+        assert step.action not in AGAINST or not standing.objected
         assert step.number not in done
         assert minute(at) >= END + step.after
         assert step.confirmed or step.action not in AGAINST

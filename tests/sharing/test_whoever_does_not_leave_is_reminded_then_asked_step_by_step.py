@@ -29,7 +29,8 @@ from parking_cloud.sharing.overstay_desk import (
 )
 from parking_cloud.sharing.overstay_rules import Action
 from parking_cloud.sharing.problems import MayNotBook
-from parking_cloud.tariffs.schemas import VehicleClass
+from parking_cloud.tariffs.permits import grant_permit
+from parking_cloud.tariffs.schemas import PermitKind, VehicleClass
 from parking_cloud.tariffs.service import price_stay
 from sensor_gateway.records import Direction
 from tests.sharing.gate_parts import attendant, passes, told, with_gate
@@ -253,6 +254,66 @@ async def test_the_next_driver_has_another_space(evening: Evening, session: Asyn
     )
     assert tuple((await session.execute(where, {"b": booked.id})).one()) == (other, other)
     assert await told(session, next_driver.id) == ["booking_confirmed", "booking_moved"]
+
+
+async def test_an_objection_holds_up_what_goes_against_the_driver_and_once_upheld_ends_it(
+    evening: Evening, session: AsyncSession
+) -> None:
+    driver = await evening.begin()
+    await evening.looks([10, 30])
+    (mine,) = await overstay_desk.overstays_of(session, driver.id)
+    await overstay_desk.object_to(session, driver.id, mine.id, ObjectionIn("我已离开，道闸漏记"), minute(31))
+    await evening.looks([60, 61])
+    assert await banned_until(session, driver.id, minute(61)) is None
+    await overstay_desk.answer(session, CHIEF, mine.id, AnswerIn(True, "经核查您已离场"), minute(62))
+    await evening.looks([63, 120, 121, 500])
+    assert await evening.told() == ["overstay", "overstay_answered"]
+    assert await session.scalar(text("select count(*) from clue")) == 0
+
+
+async def test_an_objection_that_is_not_upheld_holds_up_nothing_more(
+    evening: Evening, session: AsyncSession
+) -> None:
+    driver = await evening.begin()
+    await evening.looks([10, 30])
+    (mine,) = await overstay_desk.overstays_of(session, driver.id)
+    await overstay_desk.object_to(session, driver.id, mine.id, ObjectionIn("我已离开，道闸漏记"), minute(31))
+    await overstay_desk.answer(session, CHIEF, mine.id, AnswerIn(False, "录像显示车辆仍在"), minute(62))
+    await evening.looks([63])
+    assert await banned_until(session, driver.id, minute(63)) == minute(63) + timedelta(days=7)
+
+
+async def test_a_clue_is_withdrawn_where_the_driver_was_right(
+    evening: Evening, session: AsyncSession
+) -> None:
+    driver = await evening.begin()
+    await evening.looks([10, 30, 60, 120])
+    (mine,) = await overstay_desk.overstays_of(session, driver.id)
+    assert await session.scalar(text("select state from clue")) == "received"
+    await overstay_desk.object_to(session, driver.id, mine.id, ObjectionIn("出口道闸故障"), minute(130))
+    await overstay_desk.answer(session, CHIEF, mine.id, AnswerIn(True, "道闸故障属实"), minute(140))
+    assert await session.scalar(text("select state from clue")) == "withdrawn"
+
+
+async def test_whoever_may_stand_there_by_another_permit_is_left_alone(
+    evening: Evening, session: AsyncSession
+) -> None:
+    driver = await evening.begin()
+    await grant_permit(
+        session,
+        plate_hash=driver.held.plate_hash,
+        plate_sealed=driver.held.plate_sealed,
+        kind=PermitKind.MONTHLY,
+        valid_from=NINE,
+        valid_until=minute(240),
+        source="test",
+        facility_id=evening.facility,
+    )
+    await evening.looks([-30, -10, 10, 30, 60, 120, 239])
+    assert await evening.told() == []
+    assert await overstay_desk.overstays_of(session, driver.id) == []
+    await evening.looks([240])
+    assert await evening.told() == ["overstay"]
 
 
 async def spaces(session: AsyncSession) -> list[UUID]:
