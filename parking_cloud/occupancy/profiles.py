@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from forecasting.profile import DAYS, SLOTS, Profile
 
 _PAGE = 5_000
+RESTS_ON_DAYS = "p.work_days + p.rest_days + p.holidays > 0"
+"""Of a row `p`: something was seen of the place, so this is more than what is usual for its kind."""
 
 
 class StoredProfile(NamedTuple):
@@ -28,11 +30,11 @@ class StoredProfile(NamedTuple):
 async def stored_profiles(
     session: AsyncSession, since: datetime | None = None
 ) -> AsyncIterator[list[StoredProfile]]:
-    """All profiles, or those made after `since`, some thousand at a time."""
+    """All profiles of places that were seen, or those made after `since`, some thousand at a time."""
     rows = await session.stream(
         text(
-            "select facility_id, means, sds, made_at from occupancy_profile"
-            " where cast(:since as timestamptz) is null or made_at > :since"
+            f"select facility_id, means, sds, made_at from occupancy_profile p where {RESTS_ON_DAYS}"
+            " and (cast(:since as timestamptz) is null or made_at > :since)"
         ),
         {"since": since},
     )

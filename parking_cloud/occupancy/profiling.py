@@ -1,6 +1,8 @@
 """Profiles made from the series, some facilities at a time so that it holds up no live numbers.
 
-Each facility's turn comes once a day. Its kind's profile is made of its fellows' of the day before.
+Each facility's turn comes once a day. Its kind's profile is made of its fellows' of the day before. One of
+which nothing was known has its turn as well, so that it is not looked for again every minute: its profile
+rests on no days, and counts for none.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from forecasting.profile import SLOTS, UNKNOWN, HalfHours, Profile, build, poole
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.occupancy.day_kinds import day_of
 from parking_cloud.occupancy.profiles import (
+    RESTS_ON_DAYS,
     keep_kind_profiles,
     keep_profiles,
     kind_profiles,
@@ -34,16 +37,14 @@ _FELLOWS = 500
 
 _DUE = text(
     "select f.id, f.kind from facility_now f left join occupancy_profile p on p.facility_id = f.id"
-    " where (p.made_at is null or p.made_at < :before) and exists (select from facility_series s"
-    " where s.facility_id = f.id and s.at >= :since and s.free is not null)"
-    " order by p.made_at nulls first, f.code limit :most"
+    " where p.made_at is null or p.made_at < :before order by p.made_at nulls first, f.code limit :most"
 )
 
 
 async def refresh_profiles(session: AsyncSession, now: datetime) -> int:
-    """Make the profiles whose turn it is, and of what was made the kinds'. How many were made."""
+    """Make the profiles whose turn it is, and of what was made the kinds'. How many had their turn."""
     since = now - LOOKED_AT
-    due = await session.execute(_DUE, {"before": now - AGAIN_AFTER, "since": since, "most": _AT_ONCE})
+    due = await session.execute(_DUE, {"before": now - AGAIN_AFTER, "most": _AT_ONCE})
     facilities = {row.id: row.kind for row in due}
     if facilities:
         seen = await half_hours(session, list(facilities), since, now)
@@ -88,7 +89,10 @@ async def _refresh_kinds(session: AsyncSession, now: datetime) -> None:
     """Once a day, and for a kind that has none yet."""
     made = await kind_profiles_made(session)
     there = await session.scalars(
-        text("select distinct f.kind from facility_now f join occupancy_profile p on p.facility_id = f.id")
+        text(
+            "select distinct f.kind from facility_now f join occupancy_profile p on p.facility_id = f.id"
+            f" where {RESTS_ON_DAYS}"
+        )
     )
     due = [kind for kind in there if made.get(kind, datetime.min.replace(tzinfo=UTC)) < now - AGAIN_AFTER]
     for kind in due:
@@ -100,7 +104,7 @@ async def _fellows(session: AsyncSession, kind: str) -> Sequence[Profile]:
     rows: Any = await session.execute(
         text(
             "select p.means, p.sds from occupancy_profile p join facility_now f on f.id = p.facility_id"
-            " where f.kind = :kind order by p.made_at desc, f.code limit :most"
+            f" where f.kind = :kind and {RESTS_ON_DAYS} order by p.made_at desc, f.code limit :most"
         ),
         {"kind": kind, "most": _FELLOWS},
     )

@@ -47,7 +47,7 @@ def history(facility: UUID) -> list[Sample]:
 async def test_a_series_becomes_a_profile(session: AsyncSession) -> None:
     garage = facility_id_of(await load_small_city(session), "garage-counter")
     await record(session, history(garage))
-    assert await refresh_profiles(session, NOON) == 1
+    await refresh_profiles(session, NOON)
     ((stored,),) = [page async for page in stored_profiles(session)]
     profile = profile_of(stored.means, stored.sds)
     means, sds = profile.means / SHARE_SCALE, profile.sds / SD_SCALE
@@ -55,17 +55,31 @@ async def test_a_series_becomes_a_profile(session: AsyncSession) -> None:
     assert means[DayOf.WORK, 40] == pytest.approx(0.2, abs=0.06)
     assert means[DayOf.REST, 24] == pytest.approx(0.5, abs=0.03)
     assert sds[DayOf.WORK, 24] < 0.12 < 0.2 < sds[DayOf.WORK, 2]
-    row = (await session.execute(text("select work_days, rest_days from occupancy_profile"))).one()
+    query = "select work_days, rest_days from occupancy_profile where facility_id = :id"
+    row = (await session.execute(text(query), {"id": garage})).one()
     assert row.work_days > row.rest_days > 3
 
 
 async def test_each_has_its_turn_once_a_day_and_kinds_follow(session: AsyncSession) -> None:
     garage = facility_id_of(await load_small_city(session), "garage-counter")
     await record(session, history(garage)[-4000:])
-    assert await refresh_profiles(session, NOON) == 1
+    assert await refresh_profiles(session, NOON) == 2
     assert set(await kind_profiles(session)) == {"public_offstreet"}
     assert await refresh_profiles(session, NOON + timedelta(hours=19)) == 0
-    assert await refresh_profiles(session, NOON + timedelta(hours=21)) == 1
+    assert await refresh_profiles(session, NOON + timedelta(hours=21)) == 2
+
+
+async def test_a_place_never_known_is_looked_at_once_a_day_and_counts_for_none(session: AsyncSession) -> None:
+    """The street says nothing: its samples, however many, are not read through every minute."""
+    devices = await load_small_city(session)
+    street, garage = facility_id_of(devices, "sensor-1"), facility_id_of(devices, "garage-counter")
+    await record(session, [Sample(street, SINCE + n * timedelta(hours=1), None, None, 4) for n in range(900)])
+    await record(session, history(garage)[-4000:])
+    assert await refresh_profiles(session, NOON) == 2
+    assert await refresh_profiles(session, NOON + timedelta(minutes=1)) == 0
+    found = [row.facility_id async for page in stored_profiles(session) for row in page]
+    assert found == [garage]
+    assert set(await kind_profiles(session)) == {"public_offstreet"}
 
 
 async def test_memory_holds_what_the_database_does(session: AsyncSession) -> None:
