@@ -89,8 +89,9 @@ async def facility_tiles(
 ) -> Response[bytes]:
     """Facilities with what is free now as a Mapbox vector tile, `{z}/{x}/{y}.mvt`, layer `facilities`.
 
-    Those that lie close together for this zoom are one point with `count` and sums of `free` and `capacity`;
-    a single one has `id`, `code`, `name`, `name_en` and `kind`. Web Mercator of WGS-84.
+    Those that lie close together for this zoom are one point with `count` and sums: of `capacity`, and over
+    those heard lately of `free` and of the spaces `known` that these are free of. A single one has `id`,
+    `code`, `name`, `name_en` and `kind`. Web Mercator of WGS-84.
     """
     y = name.removesuffix(".mvt")
     if y == name or not (y.isascii() and y.isdecimal()) or len(y) > 7:

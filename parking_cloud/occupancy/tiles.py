@@ -1,8 +1,9 @@
 """Facilities as vector tiles, made by PostGIS: many at once for a map, with what is free now.
 
 Where several fall into one cell of the tile's grid they are one point with their sums, so a tile stays small
-however large the city is. A tile carries whole cells of its neighbours too: what hangs over an edge is drawn
-alike on both sides.
+however large the city is. What is free is summed over what was heard lately, and so are the spaces that
+this is free of. A tile carries whole cells of its neighbours too: what hangs over an edge is drawn alike on
+both sides.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ TILE_QUERY = text(
                     then f.free_spaces end as free,
             coalesce(case when f.counting = 'counter' then f.counted_at else f.spaces_observed_at end
                 < :oldest, true) as stale,
+            case when f.counting = 'spaces' then least(f.occupied_spaces + f.free_spaces, f.capacity)
+                when f.counted_free is not null then f.capacity else 0 end as known,
             st_transform(cast(f.position as geometry), 3857) as at
         from facility_now f
         where :everywhere
@@ -48,7 +51,9 @@ TILE_QUERY = text(
             floor((st_y(at) - st_ymin(box)) / (st_ymax(box) - st_ymin(box)) * :cells) as up
         from near, tile where at && tile.wide
     ), cells as (
-        select count(*) as count, sum(capacity) as capacity, sum(free) as free, bool_and(stale) as stale,
+        select count(*) as count, sum(capacity) as capacity, bool_and(stale) as stale,
+            sum(free) filter (where not stale) as free,
+            coalesce(sum(known) filter (where not stale), 0) as known,
             case when count(*) = 1 then min(cast(id as text)) end as id,
             case when count(*) = 1 then min(code) end as code,
             case when count(*) = 1 then min(name) end as name,
@@ -78,8 +83,9 @@ class Tile(NamedTuple):
 async def facility_tile(session: AsyncSession, tile: Tile, now: datetime, stale_after: timedelta) -> bytes:
     """The facilities of a tile that exists, as a Mapbox vector tile with one layer `facilities`.
 
-    Each point has count, capacity, free (absent where unknown) and stale; one of a single facility has its
-    id, code, name, name_en and kind too.
+    Each point has count, capacity, stale (nothing was heard lately of any), free (of those heard lately;
+    absent where there is none) and known (of how many spaces that is); one of a single facility has its id,
+    code, name, name_en and kind too.
     """
     return bytes(await session.scalar(TILE_QUERY, tile_parameters(tile, now - stale_after)) or b"")
 

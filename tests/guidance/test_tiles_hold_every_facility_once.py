@@ -99,7 +99,8 @@ async def test_each_facility_is_in_its_tile_with_its_numbers(city: AsyncSession)
         tile = tile_of(facility.position.lat, facility.position.lon, 17)
         (found,) = [p for p in await read(city, tile) if p.properties.get("code") == facility.code]
         assert found.properties["id"] == str(facility.id)
-        assert found.properties.get("free") == facility.free
+        assert found.properties.get("free") == (None if facility.stale else facility.free)
+        assert found.properties["known"] == (0 if facility.stale else facility.capacity - facility.unknown)
         assert found.properties["stale"] == facility.stale
         assert (found.properties["capacity"], found.properties["kind"]) == (facility.capacity, facility.kind)
         back = tile.x + found.x / 4096, tile.y + found.y / 4096
@@ -114,7 +115,9 @@ async def test_all_tiles_of_a_zoom_hold_the_whole_city_once(city: AsyncSession, 
     places = {tile_of(f.position.lat, f.position.lon, z) for f in facilities if f.position}
     found = [point for tile in places for point in inside(await read(city, tile))]
     assert sum(p.properties["count"] for p in found) == len(facilities)
-    assert sum(p.properties.get("free", 0) for p in found) == sum(f.free or 0 for f in facilities)
+    fresh = [f for f in facilities if not f.stale]
+    assert sum(p.properties.get("free", 0) for p in found) == sum(f.free or 0 for f in fresh)
+    assert sum(p.properties["known"] for p in found) == sum(f.capacity - f.unknown for f in fresh)
     assert sum(p.properties["capacity"] for p in found) == sum(f.capacity for f in facilities)
     if z < 8:
         assert len(found) < 50

@@ -102,11 +102,11 @@ function draw(canvas, colours) {
 }
 
 function symbol(pen, x, y, properties, colours) {
-  const free = properties.stale ? null : properties.free ?? null;
+  const free = properties.free ?? null;
   const size = radius(properties);
   pen.beginPath();
   pen.arc(x, y, size, 0, 2 * Math.PI);
-  pen.fillStyle = colours[load({ free, capacity: properties.capacity })];
+  pen.fillStyle = colours[load({ free, capacity: properties.known })];
   pen.globalAlpha = properties.count > 1 ? 0.85 : 1;
   pen.fill();
   pen.globalAlpha = 1;
