@@ -15,6 +15,7 @@ class Board {
     this.status = element.querySelector(".status");
     this.columns = Number(element.dataset.columns);
     this.tag = "";
+    this.rows = [];
     this.heardAt = performance.now();
     this.blankAfter = 120;
   }
@@ -44,7 +45,16 @@ class Board {
 
   goBlank() {
     this.tag = "";
+    if (!this.rows.length) return this.blankAsLoaded();
     this.show(this.rows.map((row) => ({ ...row, state: "blank", number: null, value: "—", line: `${row.line.slice(0, row.line.length - row.value.length)}—` })));
+  }
+
+  // Nothing was ever fetched: what stands there is from when the page was made.
+  blankAsLoaded() {
+    for (const item of this.led.children) {
+      item.dataset.state = "blank";
+      item.querySelector(".line").textContent = texts.blank;
+    }
   }
 
   show(rows) {
