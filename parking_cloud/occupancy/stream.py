@@ -63,7 +63,8 @@ class Listener:
         return True
 
     def end(self) -> None:
-        while self.queue.full():
+        """What was not sent yet is left out, all of it: the page would else go on behind what it missed."""
+        while not self.queue.empty():
             self.queue.get_nowait()
         self.queue.put_nowait(None)
 
@@ -74,6 +75,9 @@ class EventHub:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._listeners: set[Listener] = set()
+        self._position = ""
+        """The newest event that all listeners were told of; empty until the stream has first been read."""
+        self._ready = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -90,12 +94,14 @@ class EventHub:
                 await asyncio.wait([task], timeout=0.2)
 
     async def _read(self) -> None:
-        position = ""
         delay = 0.1
         while True:
             try:
-                position = position or await newest_id(self._redis, EVENTS_STREAM)
-                entries = await read_after(self._redis, EVENTS_STREAM, position, count=500, block_ms=1000)
+                self._position = self._position or await newest_id(self._redis, EVENTS_STREAM)
+                self._ready.set()
+                entries = await read_after(
+                    self._redis, EVENTS_STREAM, self._position, count=500, block_ms=1000
+                )
                 delay = 0.1
             except (RedisError, OSError) as error:
                 log.warning("events stream cannot be read; trying again", error=str(error), delay_s=delay)
@@ -103,7 +109,7 @@ class EventHub:
                 delay = min(delay * 2, 5.0)
                 continue
             for entry_id, fields in entries:
-                position = entry_id.decode()
+                self._position = entry_id.decode()
                 if self._listeners:
                     self._tell(_event(entry_id, fields))
 
@@ -119,17 +125,28 @@ class EventHub:
         """Events from now on, or from just after `last_event_id`; of the `wanted` facilities.
 
         Where that id is no longer on the stream (or is no id), a `reset` event comes first: the page
-        should load its numbers anew. After a quiet while comes `alive`, with the id to go on from.
+        should load its numbers anew. The first message has the id to go on from, so that a page that loses
+        its connection at once misses nothing either; and so has `alive`, which comes after a quiet while.
         """
         listener = Listener()
         self._listeners.add(listener)
-        place = ""
+        place = self._position
         try:
-            yield ServerSentEventMessage(comment="connected", retry=2000)
+            yield ServerSentEventMessage(
+                comment="connected", retry=2000, id=None if last_event_id else place or None
+            )
+            if not place:
+                async for alive in self._until_ready():
+                    yield alive
+                place = self._position
+                if not last_event_id:
+                    # What happened since the page was loaded, nobody can tell.
+                    yield _reset(place)
             if last_event_id:
                 if await self._is_gap(last_event_id):
-                    yield ServerSentEventMessage(event="reset", data='{"reason":"gap"}')
-                async for event in self._missed(last_event_id):
+                    yield _reset(place)
+                place = last_event_id if _is_id(last_event_id) else "0-0"
+                async for event in self._missed(place):
                     place = event.id
                     if wanted is None or event.facility in wanted:
                         yield _message(event)
@@ -140,11 +157,11 @@ class EventHub:
                     next_event = await asyncio.wait_for(listener.queue.get(), max(patience, 0))
                 except TimeoutError:
                     told_at = monotonic()
-                    yield ServerSentEventMessage(event="alive", id=place or None, data="{}")
+                    yield ServerSentEventMessage(event="alive", id=place, data="{}")
                     continue
                 if next_event is None:
                     return
-                if place and _order(next_event.id) <= _order(place):
+                if _order(next_event.id) <= _order(place):
                     continue
                 place = next_event.id
                 if wanted is None or next_event.facility in wanted:
@@ -158,11 +175,18 @@ class EventHub:
         if not _is_id(last_event_id):
             return True
         first = await read_range(self._redis, EVENTS_STREAM, "-", count=1)
-        return bool(first) and _order(first[0][0].decode()) > _order(last_event_id)
+        return not first or _order(first[0][0].decode()) > _order(last_event_id)
 
-    async def _missed(self, last_event_id: str) -> AsyncIterator[Event]:
+    async def _until_ready(self) -> AsyncIterator[ServerSentEventMessage]:
+        """Signs of life until the stream can be read."""
+        while not self._ready.is_set():
+            try:
+                await asyncio.wait_for(self._ready.wait(), _QUIET_S)
+            except TimeoutError:
+                yield ServerSentEventMessage(event="alive", data="{}")
+
+    async def _missed(self, position: str) -> AsyncIterator[Event]:
         """What came after that id, as far as it is there."""
-        position = last_event_id if _is_id(last_event_id) else "0-0"
         while True:
             entries = await read_range(self._redis, EVENTS_STREAM, f"({position}", count=_REPLAY_PAGE)
             for entry_id, fields in entries:
@@ -174,6 +198,10 @@ class EventHub:
 
 def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> Event:
     return Event(entry_id.decode(), _HEAD.decode(fields[b"e"]).id, fields[b"e"].decode())
+
+
+def _reset(position: str) -> ServerSentEventMessage:
+    return ServerSentEventMessage(event="reset", id=position, data='{"reason":"gap"}')
 
 
 def _message(event: Event) -> ServerSentEventMessage:

@@ -87,6 +87,41 @@ async def test_a_quiet_corner_keeps_its_place(
     assert await heard(hub.listen(before, {HERE}), 2) == [("reset", None), ("facility", 7)]
 
 
+async def test_a_page_that_heard_nothing_yet_has_its_place(redis: Redis, hub: EventHub) -> None:
+    """Its line breaks before anything concerns it: it comes back by the id that the first message had."""
+    newest = await tell(redis, HERE, 1)
+    while (first := await anext(hub.listen(None, {HERE}))).id != newest:
+        pass  # until the hub has read it
+    await tell(redis, HERE, 2)
+    assert await heard(hub.listen(str(first.id), {HERE}), 1) == [("facility", 2)]
+
+
+async def test_a_stream_that_lost_everything_is_a_gap(redis: Redis, hub: EventHub) -> None:
+    before = await tell(redis, HERE, 1)
+    await redis.delete(EVENTS_STREAM)
+    assert await heard(hub.listen(before, {HERE}), 1) == [("reset", None)]
+
+
+async def test_a_page_that_came_while_the_stream_could_not_be_read_loads_anew(redis: Redis) -> None:
+    hub = EventHub(redis)
+    messages = hub.listen(None, {HERE})
+    assert (await anext(messages)).id is None
+    await tell(redis, HERE, 1)
+    async with hub.running():
+        assert await heard(messages, 1) == [("reset", None)]
+
+
+def test_a_page_too_slow_is_sent_nothing_beyond_what_it_missed() -> None:
+    """It comes back by the id of what it was last sent, and so hears all of it."""
+    listener = stream.Listener()
+    event = stream.Event("1-0", HERE, "{}")
+    while listener.tell(event):
+        pass
+    listener.end()
+    assert listener.queue.get_nowait() is None
+    assert listener.queue.empty()
+
+
 async def test_a_box_holds_what_lies_in_it(session: AsyncSession) -> None:
     devices = await load_small_city(session)
     street, garage = facility_id_of(devices, "sensor-1"), facility_id_of(devices, "garage-counter")

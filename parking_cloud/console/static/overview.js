@@ -25,7 +25,10 @@ function sortBy(heading) {
   body.append(...rows);
 }
 
-new EventSource("/v1/occupancy/stream").addEventListener("facility", (event) => {
+const live = new EventSource("/v1/occupancy/stream");
+// Too much was missed: the numbers anew.
+live.addEventListener("reset", () => location.reload());
+live.addEventListener("facility", (event) => {
   const said = JSON.parse(event.data);
   const row = body.querySelector(`[data-facility="${said.id}"]`);
   if (!row) return;
