@@ -57,6 +57,13 @@ def limits(who: Identity, address: str) -> list[Limit]:
     ]
 
 
+def check(report: Report, photos: int, now: datetime) -> None:
+    """Refuse what can be refused before any photo is unfolded, which is dear. Raises ReportIncomplete."""
+    faults = _faults(report, photos, now)
+    if faults:
+        raise ReportIncomplete(errors=faults)
+
+
 async def take_report(
     session: AsyncSession,
     who: Identity,
@@ -66,21 +73,14 @@ async def take_report(
     now: datetime,
 ) -> UUID:
     """The clue that a report becomes. Raises ReportIncomplete, UnknownKind."""
-    faults = _faults(report, len(photos), now)
+    check(report, len(photos), now)
     kind = await session.get(ClueKind, report.kind)
     if kind is None or not kind.reportable:
         raise service.UnknownKind(errors=[{"field": "kind", "message": "unknown"}])
     facility = await facility_label(session, report.facility) if report.facility else None
     if report.facility and facility is None:
-        faults.append({"field": "facility", "message": "unknown"})
-    plate = None
-    if report.plate.strip():
-        try:
-            plate = parse_plate(report.plate)
-        except NoPlate as error:
-            faults.append({"field": "plate", "message": str(error)})
-    if faults:
-        raise ReportIncomplete(errors=faults)
+        raise ReportIncomplete(errors=[{"field": "facility", "message": "unknown"}])
+    plate = parse_plate(report.plate) if report.plate.strip() else None
     return await service.add_clue(
         session,
         cause=f"report {who.user_id} {report.key}",
@@ -108,4 +108,9 @@ def _faults(report: Report, photos: int, now: datetime) -> list[dict[str, str]]:
         found.append({"field": "lat, lon", "message": "needed, or a facility"})
     if len(report.text) > LONGEST_TEXT:
         found.append({"field": "text", "message": f"at most {LONGEST_TEXT} characters"})
+    try:
+        if report.plate.strip():
+            parse_plate(report.plate)
+    except NoPlate as error:
+        found.append({"field": "plate", "message": str(error)})
     return found

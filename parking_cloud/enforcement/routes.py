@@ -74,10 +74,10 @@ class MyReportsController(Controller):
         """Report what you saw. Sent again with its key, it is the same report."""
         who, now = request.user, clock.now()
         await limiter.count(reporting.limits(who, request.client.host if request.client else ""), now)
-        vault = FileVault(settings.plate_key, service.PURPOSE)
-        sent = data.photos[: reporting.MOST_PHOTOS + 1]
-        photos = [await service.seal_photo(await photo.read(), vault) for photo in sent]
         report = _report(data)
+        reporting.check(report, len(data.photos), now)
+        vault = FileVault(settings.plate_key, service.PURPOSE)
+        photos = [await service.seal_photo(await photo.read(), vault) for photo in data.photos]
         clue = await reporting.take_report(session, who, report, photos, PlateVault(settings.plate_key), now)
         (receipt,) = await service.receipts_of(session, who.user_id, _language(request), only=clue)
         return receipt

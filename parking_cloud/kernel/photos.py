@@ -15,10 +15,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from parking_cloud.kernel.problems import InvalidInput
 
 LARGEST_BYTES = 6_000_000
-MOST_PIXELS = 40_000_000
-"""A phone's full picture; a small file that unfolds to more than this is refused before it is unfolded."""
+MOST_PIXELS = 25_000_000
+"""Twice what phones send unless told otherwise; a small file that unfolds to more than this is refused before it is unfolded."""
 LONGEST_SIDE = 2000
-_FORMATS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+_READ = ("JPEG", "PNG", "WEBP")
+_FORMATS = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+"""MPO: a JPEG with a second picture behind it, as some phones take them; the first is what is seen."""
 _QUALITY = 85
 _AT_ONCE = anyio.CapacityLimiter(2)
 """Unfolded, a picture takes a hundred megabytes or more."""
@@ -28,8 +30,8 @@ class PhotoRefused(InvalidInput):
     slug = "photo-refused"
     title = {"zh-CN": "照片无法使用", "en": "This photo cannot be used"}
     detail = {
-        "zh-CN": "请上传 JPEG、PNG 或 WebP 照片，单张不超过 6 MB。",
-        "en": "Send a JPEG, PNG or WebP photo of at most 6 MB.",
+        "zh-CN": "请上传 JPEG、PNG 或 WebP 照片，单张不超过 6 MB、2500 万像素。",
+        "en": "Send a JPEG, PNG or WebP photo of at most 6 MB and 25 megapixels.",
     }
 
 
@@ -58,7 +60,7 @@ def _read(body: bytes) -> tuple[Image.Image, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(body), formats=tuple(_FORMATS))
+            image = Image.open(io.BytesIO(body), formats=_READ)
             if image.width * image.height > MOST_PIXELS:
                 raise PhotoRefused()
             image.load()
@@ -71,4 +73,7 @@ def _read(body: bytes) -> tuple[Image.Image, str]:
         SyntaxError,
     ) as error:
         raise PhotoRefused() from error
-    return image, _FORMATS[image.format or ""]
+    media_type = _FORMATS.get(image.format or "")
+    if media_type is None:
+        raise PhotoRefused()
+    return image, media_type

@@ -18,7 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
+from parking_cloud.enforcement import service
+from parking_cloud.enforcement.schemas import Photo
 from parking_cloud.kernel.clock import FixedClock
+from parking_cloud.kernel.sealed import FileVault
 from parking_cloud.kernel.settings import Settings
 from tests.enforcement.test_evidence_is_never_changed_after_intake import picture
 from tests.factories import NOON, load_small_city
@@ -134,6 +137,19 @@ async def test_what_is_not_complete_is_refused(
 ) -> None:
     assert (await street.reports(photos, **changes)).status_code in (400, 422)
     assert await session.scalar(text("select count(*) from clue")) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "photos"), [({}, 4), ({"plate": "???"}, 1), ({"lat": "", "lon": ""}, 1), ({"key": "k"}, 1)]
+)
+async def test_what_is_refused_anyway_unfolds_no_photo(
+    street: Street, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], photos: int
+) -> None:
+    async def unfolded(body: bytes, vault: FileVault) -> Photo:
+        raise AssertionError("a photo was unfolded")
+
+    monkeypatch.setattr(service, "seal_photo", unfolded)
+    assert (await street.reports(photos, **changes)).status_code == 422
 
 
 async def test_at_a_facility_no_position_is_needed(street: Street) -> None:

@@ -16,7 +16,7 @@ from parking_cloud.accounts.service import upsert_user
 from parking_cloud.enforcement import service
 from parking_cloud.enforcement.schemas import ClueSource, Photo
 from parking_cloud.kernel.coordinates import Position
-from parking_cloud.kernel.photos import PhotoRefused
+from parking_cloud.kernel.photos import PhotoRefused, redrawn
 from parking_cloud.kernel.sealed import FileVault
 from tests.factories import NOON
 
@@ -68,6 +68,22 @@ async def test_what_only_calls_itself_a_photo_is_refused() -> None:
     for body in (b"", b"<svg onload=alert(1)>", b"\xff\xd8\xff not really", picture()[:60]):
         with pytest.raises(PhotoRefused):
             await service.seal_photo(body, VAULT)
+
+
+async def test_a_picture_with_a_second_one_behind_it_is_a_jpeg() -> None:
+    """Some phones take such."""
+    taken = io.BytesIO()
+    first, second = (Image.new("RGB", (64, 48), color) for color in ("red", "blue"))
+    first.save(taken, "MPO", save_all=True, append_images=[second])
+    assert (await service.seal_photo(taken.getvalue(), VAULT)).media_type == "image/jpeg"
+    assert Image.open(io.BytesIO(await redrawn(taken.getvalue()))).size == (64, 48)
+
+
+async def test_a_small_file_that_unfolds_to_a_huge_picture_is_refused() -> None:
+    folded = io.BytesIO()
+    Image.new("1", (5001, 5000)).save(folded, "PNG")
+    with pytest.raises(PhotoRefused):
+        await service.seal_photo(folded.getvalue(), VAULT)
 
 
 @pytest.mark.parametrize(
