@@ -205,6 +205,7 @@ UP: list[str] = [
     CREATE TABLE booking_ban (
         id UUID NOT NULL,
         user_id UUID NOT NULL,
+        plate_hash BYTEA NOT NULL,
         since timestamptz NOT NULL,
         until timestamptz NOT NULL,
         cause TEXT NOT NULL,
@@ -216,6 +217,7 @@ UP: list[str] = [
     )
     """,
     "CREATE INDEX ix_booking_ban_user_id ON booking_ban (user_id, until)",
+    "CREATE INDEX ix_booking_ban_plate_hash ON booking_ban (plate_hash, until)",
 ]
 
 DOWN: list[str] = [

@@ -134,12 +134,14 @@ UP: list[str] = [
     """
     CREATE TABLE phone_code (
         phone_hash BYTEA NOT NULL,
+        asked_from BYTEA NOT NULL,
         code_hash BYTEA NOT NULL,
         tries INTEGER DEFAULT '0' NOT NULL,
+        tries_elsewhere INTEGER DEFAULT '0' NOT NULL,
         sent_at timestamptz NOT NULL,
         expires_at timestamptz NOT NULL,
-        CONSTRAINT pk_phone_code PRIMARY KEY (phone_hash),
-        CONSTRAINT ck_phone_code_tries CHECK (tries >= 0)
+        CONSTRAINT pk_phone_code PRIMARY KEY (phone_hash, asked_from),
+        CONSTRAINT ck_phone_code_tries CHECK (tries >= 0 and tries_elsewhere >= 0)
     )
     """,
     "CREATE INDEX ix_phone_code_expires_at ON phone_code (expires_at)",

@@ -26,15 +26,19 @@ class DriverPhone(Base):
 
 
 class PhoneCode(Base):
-    """The one code that is live for a phone. Whose phone it is, or whether anybody's, is not asked before it
-    is redeemed."""
+    """The code that is live for a phone, by the network from which it was asked for: what somebody asks or
+    tries elsewhere ends nobody's. Whose phone it is, or whether anybody's, is not asked before that."""
 
     __tablename__ = "phone_code"
-    __table_args__ = (CheckConstraint("tries >= 0", name="tries"),)
+    __table_args__ = (CheckConstraint("tries >= 0 and tries_elsewhere >= 0", name="tries"),)
 
     phone_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    asked_from: Mapped[bytes] = mapped_column(primary_key=True)
+    """A keyed hash of phone and network."""
     code_hash: Mapped[bytes]
     tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    tries_elsewhere: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Of other networks: a phone may change its own between asking and typing."""
     sent_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 

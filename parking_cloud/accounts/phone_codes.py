@@ -1,5 +1,8 @@
 """Signing in by a code on one's phone. Whether a phone is known here is told to nobody: an account is made
 for it when its first code is redeemed, and until then all phones are alike.
+
+Nobody is kept out by what others do with their number: a code belongs to the network that asked for it, and a
+right code is never refused for tries made elsewhere. Guessing is bounded by the codes themselves.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,14 +32,16 @@ HOLDS_FOR = timedelta(minutes=5)
 MOST_TRIES = 5
 AGAIN_AFTER = timedelta(minutes=1)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_TO_ONE_PHONE = (("m", 1, AGAIN_AFTER), ("h", 5, _HOUR), ("d", 10, _DAY))
+_TO_ONE_PHONE = (("h", 5, _HOUR), ("d", 10, _DAY))
+_TO_ONE_PHONE_BY_ONE_ADDRESS = (("m", 1, AGAIN_AFTER), ("h", 3, _HOUR), ("d", 6, _DAY))
+"""Fewer, so that no single stranger uses up what a phone may be sent."""
 _BY_ONE_ADDRESS = (("h", 60, _HOUR), ("d", 200, _DAY))
 """Generous: mobile networks have many phones behind one address."""
 _BY_EVERYBODY = ("all", 6000, _HOUR)
 """Above this somebody is pumping messages at the city's cost."""
-_TRIES_FOR_ONE_PHONE = 30
-"""A day. With ten codes of five tries, nobody guesses one of a million."""
 _TRIES_BY_ONE_ADDRESS = 120
+"""An hour. Ten codes a day, each of five tries from its own network and five from all others, make a hundred
+guesses at one of a million: a limit for a phone would only let strangers shut its owner out."""
 
 
 class CodeWrong(Problem):
@@ -71,6 +76,10 @@ class PhoneBook:
     def phone_hash(self, phone: str) -> bytes:
         return hmac.digest(self._phone_key, phone.encode(), sha256)
 
+    def asked_from(self, phone_hash: bytes, address: str) -> bytes:
+        """Tells networks apart for one phone, and tells of none."""
+        return hmac.digest(self._phone_key, phone_hash + network_of(address).encode(), sha256)
+
     def code_hash(self, phone_hash: bytes, sent_at: datetime, code: str) -> bytes:
         said = b"|".join((phone_hash, sent_at.isoformat().encode(), code.encode()))
         return hmac.digest(self._code_key, said, sha256)
@@ -87,52 +96,68 @@ def limits_of_asking(phone_hash: bytes, address: str) -> list[Limit]:
     everybody, most, window = _BY_EVERYBODY
     return [
         *(Limit(f"code:phone:{name}:{phone}", n, w) for name, n, w in _TO_ONE_PHONE),
+        *(
+            Limit(f"code:phone-from:{name}:{phone}:{network}", n, w)
+            for name, n, w in _TO_ONE_PHONE_BY_ONE_ADDRESS
+        ),
         *(Limit(f"code:from:{name}:{network}", n, w) for name, n, w in _BY_ONE_ADDRESS),
         Limit(f"code:{everybody}", most, window),
     ]
 
 
-def limits_of_trying(phone_hash: bytes, address: str) -> list[Limit]:
-    """How often codes may be typed: for a phone, by an address."""
-    return [
-        Limit(f"code-try:phone:{phone_hash.hex()[:32]}", _TRIES_FOR_ONE_PHONE, _DAY),
-        Limit(f"code-try:from:{network_of(address)}", _TRIES_BY_ONE_ADDRESS, _HOUR),
-    ]
+def limits_of_trying(address: str) -> list[Limit]:
+    """How often codes may be typed: by an address."""
+    return [Limit(f"code-try:from:{network_of(address)}", _TRIES_BY_ONE_ADDRESS, _HOUR)]
 
 
-async def new_code(session: AsyncSession, book: PhoneBook, phone: str, now: datetime) -> str:
-    """The code to send to a phone; one that was sent before no longer holds."""
+async def new_code(
+    session: AsyncSession, book: PhoneBook, phone: str, now: datetime, address: str = ""
+) -> str:
+    """The code to send to a phone; one that the same network asked for before no longer holds."""
     code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
     phone_hash = book.phone_hash(phone)
     values = {
         "code_hash": book.code_hash(phone_hash, now, code),
         "tries": 0,
+        "tries_elsewhere": 0,
         "sent_at": now,
         "expires_at": now + HOLDS_FOR,
     }
     await session.execute(
         insert(PhoneCode)
-        .values(phone_hash=phone_hash, **values)
-        .on_conflict_do_update(index_elements=["phone_hash"], set_=values)
+        .values(phone_hash=phone_hash, asked_from=book.asked_from(phone_hash, address), **values)
+        .on_conflict_do_update(index_elements=["phone_hash", "asked_from"], set_=values)
     )
     return code
 
 
-async def redeem(session: AsyncSession, book: PhoneBook, phone: str, code: str, now: datetime) -> Identity:
+async def redeem(
+    session: AsyncSession, book: PhoneBook, phone: str, code: str, now: datetime, address: str = ""
+) -> Identity:
     """Who signs in with a code; a phone seen for the first time gets an account. Raises CodeWrong."""
     phone_hash = book.phone_hash(phone)
-    query = select(PhoneCode).where(PhoneCode.phone_hash == phone_hash).with_for_update()
-    sent = await session.scalar(query.execution_options(populate_existing=True))
-    expected = sent.code_hash if sent else bytes(32)
-    given = book.code_hash(phone_hash, sent.sent_at if sent else now, code.strip())
-    right = hmac.compare_digest(expected, given)
-    if sent is None or now >= sent.expires_at or sent.tries >= MOST_TRIES:
+    here = book.asked_from(phone_hash, address)
+    live = select(PhoneCode).where(PhoneCode.phone_hash == phone_hash, PhoneCode.expires_at > now)
+    query = live.order_by(PhoneCode.asked_from).with_for_update()
+    sent = list(await session.scalars(query.execution_options(populate_existing=True)))
+    if not any(_tried(book, each, code.strip(), own=each.asked_from == here) for each in sent):
         raise CodeWrong()
-    if not right:
-        sent.tries += 1
-        raise CodeWrong()
-    await session.delete(sent)
+    await session.execute(delete(PhoneCode).where(PhoneCode.phone_hash == phone_hash))
     return identity_of(await _user_of(session, phone_hash) or await _new_user(session, book, phone, now))
+
+
+def _tried(book: PhoneBook, sent: PhoneCode, code: str, *, own: bool) -> bool:
+    """Whether it is that code; a wrong try is counted against it, by whence it came."""
+    right = hmac.compare_digest(sent.code_hash, book.code_hash(sent.phone_hash, sent.sent_at, code))
+    if (sent.tries if own else sent.tries_elsewhere) >= MOST_TRIES:
+        return False
+    if right:
+        return True
+    if own:
+        sent.tries += 1
+    else:
+        sent.tries_elsewhere += 1
+    return False
 
 
 async def _user_of(session: AsyncSession, phone_hash: bytes) -> User | None:

@@ -83,7 +83,7 @@ async def send_code(at: Door, typed: str, language: str) -> CodeSent:
     now = at.clock.now()
     await at.limiter.count(phone_codes.limits_of_asking(book.phone_hash(phone), at.address), now)
     async with transaction(at.state.sessions) as session:
-        code = await phone_codes.new_code(session, book, phone, now)
+        code = await phone_codes.new_code(session, book, phone, now, at.address)
     host = urlsplit(at.settings.public_url).hostname or ""
     words = phone_codes.message(code, host, language)
     await _give_over(at.state.senders, Message(id=new_id(), to=phone, title="", text=words), at.settings)
@@ -112,7 +112,7 @@ async def sign_in(at: Door, session: AsyncSession, typed: str, code: str) -> Ide
     """Who typed the right code, in a session of their own. Raises NoSuchAddress, TooManyTries, CodeWrong."""
     phone, book = phone_codes.phone_of(typed), PhoneBook(at.settings.plate_key)
     now = at.clock.now()
-    await at.limiter.count(phone_codes.limits_of_trying(book.phone_hash(phone), at.address), now)
-    identity = await phone_codes.redeem(session, book, phone, code, now)
+    await at.limiter.count(phone_codes.limits_of_trying(at.address), now)
+    identity = await phone_codes.redeem(session, book, phone, code, now, at.address)
     begun = await sessions.begin(session, identity.user_id, at.user_agent, now)
     return msgspec.structs.replace(identity, session_id=begun)

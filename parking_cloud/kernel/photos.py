@@ -16,7 +16,7 @@ from parking_cloud.kernel.problems import InvalidInput
 
 LARGEST_BYTES = 6_000_000
 MOST_PIXELS = 25_000_000
-"""Twice what phones send unless told otherwise; a small file that unfolds to more than this is refused before it is unfolded."""
+"""Twice what phones send unless told otherwise; what would unfold to more is refused before."""
 LONGEST_SIDE = 2000
 _READ = ("JPEG", "PNG", "WEBP")
 _FORMATS = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}

@@ -1,4 +1,7 @@
-"""Drivers who may not book for a while."""
+"""Drivers who may not book for a while.
+
+With them the vehicle that overstayed: a phone signs up again in a minute, a vehicle is proved by its licence.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,14 @@ from parking_cloud.sharing.models import BookingBan
 from parking_cloud.sharing.problems import MayNotBook
 
 
-async def ban(session: AsyncSession, user_id: UUID, *, until: datetime, cause: str, now: datetime) -> None:
-    """A driver may not book until then; once for each cause. What is booked already stays."""
+async def ban(
+    session: AsyncSession, user_id: UUID, plate_hash: bytes, *, until: datetime, cause: str, now: datetime
+) -> None:
+    """A driver may not book until then, nor anybody for this vehicle; once for each cause. What is booked
+    already stays."""
     await session.execute(
         insert(BookingBan)
-        .values(id=new_id(), user_id=user_id, since=now, until=until, cause=cause)
+        .values(id=new_id(), user_id=user_id, plate_hash=plate_hash, since=now, until=until, cause=cause)
         .on_conflict_do_nothing(index_elements=["cause"])
     )
 
@@ -33,19 +39,21 @@ async def lift(session: AsyncSession, cause: str, now: datetime) -> None:
     )
 
 
-async def banned_until(session: AsyncSession, user_id: UUID, now: datetime) -> datetime | None:
-    """Until when a driver may not book; None where he may."""
+async def banned_until(
+    session: AsyncSession, user_id: UUID, now: datetime, plate_hash: bytes | None = None
+) -> datetime | None:
+    """Until when a driver may not book, or not for a vehicle; None where he may."""
     return await session.scalar(
         select(func.max(BookingBan.until)).where(
-            BookingBan.user_id == user_id,
+            or_(BookingBan.user_id == user_id, BookingBan.plate_hash == plate_hash),
             BookingBan.until > now,
             or_(BookingBan.lifted_at.is_(None), BookingBan.lifted_at > now),
         )
     )
 
 
-async def refuse_banned(session: AsyncSession, user_id: UUID, now: datetime) -> None:
+async def refuse_banned(session: AsyncSession, user_id: UUID, plate_hash: bytes, now: datetime) -> None:
     """Raises MayNotBook."""
-    until = await banned_until(session, user_id, now)
+    until = await banned_until(session, user_id, now, plate_hash)
     if until is not None:
         raise MayNotBook(until=city_time(until).strftime("%Y-%m-%d %H:%M"))

@@ -65,7 +65,7 @@ async def book(
     Raises NotShared, WrongTime, NotOpenThen, DaysUnknown, NotOffered, NoSpaceLeft, BookedAlready,
     TooManyBookings, TooManyUnpaid, MayNotBook.
     """
-    await refuse_banned(session, user_id, now)
+    await refuse_banned(session, user_id, vehicle.plate_hash, now)
     wanted = await _wanted(session, asked, now)
     spaces = await _fitting(session, wanted, asked.need)
     if not await free_spaces(session, spaces, wanted.slots, now):
@@ -101,7 +101,7 @@ async def extend(
     Raises BookingNotFound, NoLonger, WrongTime, NotOpenThen, NotOffered, NotFreeNext, MayNotBook.
     """
     first = await own(session, user_id, booking_id)
-    await refuse_banned(session, user_id, now)
+    await refuse_banned(session, user_id, first.plate_hash, now)
     await alone(session, f"bookings of driver {user_id}")
     await alone(session, f"bookings at {first.facility_id}")
     await lapse_at(session, first.facility_id, now)

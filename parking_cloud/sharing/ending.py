@@ -15,6 +15,7 @@ from parking_cloud.payments.charging import lock_charges, void, waive
 from parking_cloud.payments.models import Charge
 from parking_cloud.payments.schemas import ChargeState
 from parking_cloud.sharing import passes, problems, rules
+from parking_cloud.sharing.bans import refuse_banned
 from parking_cloud.sharing.booking import locked, own
 from parking_cloud.sharing.models import Booking
 from parking_cloud.sharing.paying import end, grant_permits, live_slots, span_of
@@ -57,9 +58,11 @@ async def change_vehicle(
 ) -> None:
     """Another vehicle of the driver's comes instead; before the booking begins.
 
-    Raises BookingNotFound, NoLonger.
+    Raises BookingNotFound, NoLonger, MayNotBook.
     """
     booking = await own(session, user_id, booking_id)
+    if vehicle.plate_hash != booking.plate_hash:
+        await refuse_banned(session, user_id, vehicle.plate_hash, now)
     await alone(session, f"bookings at {booking.facility_id}")
     for each in await with_followers(session, booking.id):
         found = await locked(session, each)

@@ -241,10 +241,13 @@ class BookingBan(Base):
         CheckConstraint("until > since", name="order"),
         UniqueConstraint("cause", name="uq_booking_ban_cause"),
         Index("ix_booking_ban_user_id", "user_id", "until"),
+        Index("ix_booking_ban_plate_hash", "plate_hash", "until"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("user_account.id"))
+    plate_hash: Mapped[bytes]
+    """Of the vehicle: closing the account does not end it."""
     since: Mapped[datetime]
     until: Mapped[datetime]
     cause: Mapped[str]

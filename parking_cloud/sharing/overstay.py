@@ -243,7 +243,8 @@ async def _do(
             )
         case Action.SUSPEND:
             assert until is not None
-            await ban(session, overstay.user_id, until=until, cause=cause_of(overstay.id), now=now)
+            cause = cause_of(overstay.id)
+            await ban(session, overstay.user_id, end.plate_hash, until=until, cause=cause, now=now)
             said = texts.suspended_texts(place.name, ended, _said(until))
             await _tell(session, overstay.user_id, "booking_suspended", key, said, now)
         case Action.CLUE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +16,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts import phone_codes
-from parking_cloud.accounts.phone_codes import CodeWrong, PhoneBook
+from parking_cloud.accounts.phone_codes import MOST_TRIES, CodeWrong, PhoneBook, limits_of_asking
 from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.contacts import Channel
+from parking_cloud.kernel.limits import Limiter, TooManyTries
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices.senders import CarrierAway
 from tests.factories import NOON
@@ -136,15 +138,57 @@ async def test_five_wrong_tries_end_it_even_for_the_right_code(world: World) -> 
     assert (await world.redeem(right)).status_code == 401
 
 
-async def test_a_code_is_sent_once_a_minute_and_five_times_an_hour(world: World) -> None:
+async def test_a_code_is_sent_once_a_minute_and_three_times_an_hour(world: World) -> None:
     assert (await world.ask()).status_code == 202
     assert (await world.ask()).status_code == 429
-    for _ in range(4):
+    for _ in range(2):
         world.later(seconds=61)
         assert (await world.ask()).status_code == 202
     world.later(seconds=61)
     assert (await world.ask()).status_code == 429
     assert (await world.ask("13900139000")).status_code == 202
+
+
+async def test_strangers_who_try_or_ask_end_nobodys_code(session: AsyncSession) -> None:
+    """Neither by five wrong tries, nor by asking for a code of their own to the same phone."""
+    later = NOON + timedelta(minutes=1)
+    right = await phone_codes.new_code(session, BOOK, PHONE, NOON, "192.0.2.1")
+    other = await phone_codes.new_code(session, BOOK, PHONE, NOON, "198.51.100.9")
+    wrong = next(f"{n:06}" for n in range(3) if f"{n:06}" not in (right, other))
+    for _ in range(2 * MOST_TRIES):
+        with pytest.raises(CodeWrong):
+            await phone_codes.redeem(session, BOOK, PHONE, wrong, later, "198.51.100.9")
+    with pytest.raises(CodeWrong):
+        await phone_codes.redeem(session, BOOK, PHONE, right, later, "198.51.100.9")
+    assert await phone_codes.redeem(session, BOOK, PHONE, right, later, "192.0.2.1")
+
+
+async def test_a_phone_may_change_its_network_before_it_types(session: AsyncSession) -> None:
+    right = await phone_codes.new_code(session, BOOK, PHONE, NOON, "192.0.2.1")
+    assert await phone_codes.redeem(session, BOOK, PHONE, right, NOON, "203.0.113.7")
+
+
+async def test_a_known_number_locks_nobody_out_for_a_day(world: World) -> None:
+    await world.ask()
+    wrong = f"{(int(world.code) + 1) % 1_000_000:06}"
+    for _ in range(40):
+        assert (await world.redeem(wrong)).status_code == 401
+    world.later(minutes=2)
+    assert (await world.ask()).status_code == 202
+    assert (await world.redeem(world.code)).status_code == 200
+
+
+async def test_no_single_stranger_uses_up_what_a_phone_may_be_sent(redis: Redis) -> None:
+    limiter, now = Limiter(redis), NOON
+    phone = BOOK.phone_hash(PHONE)
+    asked = 0
+    for _ in range(60):
+        with suppress(TooManyTries):
+            await limiter.count(limits_of_asking(phone, "198.51.100.9"), now)
+            asked += 1
+        now += timedelta(minutes=20)
+    assert asked == 6
+    await limiter.count(limits_of_asking(phone, "192.0.2.1"), now)
 
 
 async def test_a_carrier_that_is_away_is_told(world: World) -> None:

@@ -154,10 +154,27 @@ async def test_who_books_too_much_twice_or_may_not_is_refused(session: AsyncSess
         await li.books(session, city("2026-11-25 19:00"), city("2026-11-25 20:00"))
     wang = await owner(session, "浙E54321", "wang")
     for _ in range(2):
-        await bans.ban(session, wang.id, until=NINE, cause="overstay 1", now=FRIDAY_NOON)
+        await bans.ban(
+            session, wang.id, wang.held.plate_hash, until=NINE, cause="overstay 1", now=FRIDAY_NOON
+        )
     with pytest.raises(problems.MayNotBook):
         await wang.books(session, SEVEN, NINE)
     assert await session.scalar(text("select count(*) from booking_ban")) == 1
+
+
+async def test_an_account_begun_anew_does_not_lift_what_a_vehicle_may_not(session: AsyncSession) -> None:
+    await hall(session)
+    li = await owner(session)
+    await bans.ban(session, li.id, li.held.plate_hash, until=NINE, cause="overstay 1", now=FRIDAY_NOON)
+    await vehicles.give_up(session, li.who, li.vehicle_id, FRIDAY_NOON)
+    again = await owner(session, name="li again")
+    with pytest.raises(problems.MayNotBook):
+        await again.books(session, SEVEN, NINE)
+    await session.rollback()
+    other = await owner(session, "浙E54321", "li once more")
+    booked = await other.books(session, SEVEN, NINE)
+    with pytest.raises(problems.MayNotBook):
+        await ending.change_vehicle(session, other.id, booked.id, again.vehicle_id, again.held, FRIDAY_NOON)
 
 
 async def test_it_is_over_by_itself(session: AsyncSession) -> None:
