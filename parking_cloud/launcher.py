@@ -49,12 +49,14 @@ class Platform:
         home: Path,
         *,
         simulate: bool = True,
+        lived_in: bool = True,
         api_port: int | None = None,
         progress: Progress = print,
     ) -> None:
         self.stack = stack
         self.home = home
         self._simulate = simulate
+        self._lived_in = lived_in
         self._api_port = api_port
         self._progress = progress
         self._environment: dict[str, str] = {}
@@ -163,7 +165,8 @@ class Platform:
         self._progress("bringing the database to the newest tables …")
         self._run_once([python, *cli, "migrate"])
         self._progress("loading the demo city …")
-        self._run_once([python, *cli, "load-demo", "--credentials", str(self.home / "credentials.json")])
+        load = ["load-demo", "--credentials", str(self.home / "credentials.json")]
+        self._run_once([python, *cli, *load, *([] if self._lived_in else ["--new"])])
         self.running = {
             "api_url": api_url,
             "intake_url": f"http://127.0.0.1:{intake_port}",

@@ -16,8 +16,8 @@ async def hash_password(password: str) -> str:
 
 
 async def verify_password(stored: str | None, password: str) -> bool:
-    """True where it fits. A missing user costs the same time as a wrong password."""
-    return await to_thread.run_sync(_verify, stored or _NOBODY, password) and stored is not None
+    """True where it fits. A missing user, or one without a password, costs the same time as a wrong one."""
+    return await to_thread.run_sync(_verify, stored or _NOBODY, password) and bool(stored)
 
 
 def needs_rehash(stored: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from hashlib import sha256
-from itertools import pairwise
+from itertools import accumulate, chain
 
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,9 +33,9 @@ async def ensure_history(session: AsyncSession, now: datetime) -> None:
         return
     first = grid_time(since).replace(minute=15)
     times = [first + number * _STEP for number in range((now - first) // _STEP)]
-    for facility in await list_facilities(session, now=now, stale_after=timedelta.max):
-        if facility.synthetic and facility.capacity:
-            await record(session, _past(facility, times))
+    facilities = await list_facilities(session, now=now, stale_after=timedelta.max)
+    past = [_past(each, times) for each in facilities if each.synthetic and each.capacity]
+    await record(session, list(chain.from_iterable(past)))
     while await refresh_profiles(session, now):
         pass
 
@@ -45,15 +45,17 @@ def _past(facility: FacilityNow, times: list[datetime]) -> list[Sample]:
     variation = variation_of(facility.code)
     local = [city_time(at) for at in times]
     off = {day: day_of(day)[0] is not DayOf.WORK for day in {at.date() for at in local}}
-    rates = np.array(
-        [expected_rate(facility.kind, at, day_off=off[at.date()], variation=variation) for at in local]
-    )
+    # A day of one kind is like another, but for what is drawn below.
+    usual = {
+        (at.time(), day_off): expected_rate(facility.kind, at, day_off=day_off, variation=variation)
+        for at in local[: timedelta(days=1) // _STEP]
+        for day_off in (False, True)
+    }
+    rates = np.array([usual[at.time(), off[at.date()]] for at in local])
     apart = dict(zip(sorted(off), chance.normal(0.0, _DAYS_APART, len(off)), strict=True))
     noise = np.sqrt(rates * (1 - rates) / facility.capacity) * np.sqrt(1 - _LASTS**2)
-    steps = chance.normal(0.0, noise)
-    for before, after in pairwise(range(len(steps))):
-        steps[after] += _LASTS * steps[before]
-    shares = rates + steps + np.array([apart[at.date()] for at in local])
+    steps = list(accumulate(chance.normal(0.0, noise).tolist(), lambda before, new: _LASTS * before + new))
+    shares = rates + np.array(steps) + np.array([apart[at.date()] for at in local])
     taken = np.rint(np.clip(shares, 0.0, 1.0) * facility.capacity).astype(int).tolist()
     capacity = facility.capacity
     return [

@@ -61,43 +61,52 @@ class Credentials(msgspec.Struct, frozen=True):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--credentials", type=Path, required=True, help="JSON with api_keys and logins")
+    parser.add_argument("--new", action="store_true", help="without bookings, ratings and months gone by")
 
 
 def run(args: argparse.Namespace) -> int:
     """Load the city; running it again changes nothing."""
     credentials = msgspec.json.decode(args.credentials.read_bytes(), type=Credentials)
-    asyncio.run(load(load_settings(), credentials))
+    asyncio.run(load(load_settings(), credentials, lived_in=not args.new))
     return 0
 
 
-async def load(settings: Settings, credentials: Credentials) -> None:
-    """The demo city, users and source keys, in one transaction."""
+async def load(settings: Settings, credentials: Credentials, *, lived_in: bool = True) -> None:
+    """The demo city, users and source keys, in one transaction; lived in, unless it is to be new."""
     engine = make_engine(settings)
     try:
         async with transaction(make_sessions(engine)) as session:
-            await import_batch(session, build_city())
-            await ensure_places(session, await all_facilities(session))
-            await ensure_tariffs(session, build_city().facilities)
-            drivers = await _keep_logins(session, credentials.logins)
-            await ensure_history(session, datetime.now(UTC))
-            await ensure_people(session, drivers, settings)
-            await ensure_sharing(session, build_city().facilities, datetime.now(UTC))
-            await ensure_bookings(session, build_city().facilities, settings.plate_key, datetime.now(UTC))
-            await ensure_boards(session, build_city(), credentials.signs_key, datetime.now(UTC))
-            await ensure_gates(session, build_city().facilities, outside_url(), datetime.now(UTC))
-            await ensure_months(session, datetime.now(UTC))
-            now = datetime.now(UTC)
-            await ensure_opinions(session, build_city().facilities, settings.plate_key, now)
-            for source, key in credentials.api_keys.items():
-                await upsert_api_key(
-                    session,
-                    source=source,
-                    key=key,
-                    scopes=SCOPES[source],
-                    any_device=source in _ANY_DEVICE,
-                )
+            await _found(session, settings, credentials)
+            if lived_in:
+                await _live_in(session, settings)
     finally:
         await engine.dispose()
+
+
+async def _found(session: AsyncSession, settings: Settings, credentials: Credentials) -> None:
+    """What is there on the first day."""
+    city, now = build_city(), datetime.now(UTC)
+    await import_batch(session, city)
+    await ensure_places(session, await all_facilities(session))
+    await ensure_tariffs(session, city.facilities)
+    drivers = await _keep_logins(session, credentials.logins)
+    await ensure_people(session, drivers, settings)
+    await ensure_sharing(session, city.facilities, now)
+    await ensure_boards(session, city, credentials.signs_key, now)
+    await ensure_gates(session, city.facilities, outside_url(), now)
+    for source, key in credentials.api_keys.items():
+        await upsert_api_key(
+            session, source=source, key=key, scopes=SCOPES[source], any_device=source in _ANY_DEVICE
+        )
+
+
+async def _live_in(session: AsyncSession, settings: Settings) -> None:
+    """What months of use leave behind."""
+    facilities, now = build_city().facilities, datetime.now(UTC)
+    await ensure_history(session, now)
+    await ensure_bookings(session, facilities, settings.plate_key, now)
+    await ensure_months(session, now)
+    await ensure_opinions(session, facilities, settings.plate_key, now)
 
 
 async def _keep_logins(session: AsyncSession, logins: list[DemoLogin]) -> list[User]:

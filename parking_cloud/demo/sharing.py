@@ -39,7 +39,7 @@ _HOURS = ((510, 1020), (510, 1050), (540, 1050), (540, 1080))
 _PRICES = ((200, 500, 9_000), (200, 600, 12_000), (300, 800, 15_000))
 """Fen: an hour, a window, a month."""
 _FREE = (0, 0, 0)
-_DRIVERS = 30
+_DRIVERS = 24
 _NOTE = "演示数据：请从北门进出，离场请在开放时段结束前。"
 
 
@@ -142,7 +142,7 @@ async def _driver(
     user = User(
         id=stable_id("demo", "sharing", "driver", str(number)),
         username=f"demo-booking-{number:03d}",
-        password_hash="",
+        password_hash=None,
         role=Role.DRIVER,
         active=False,
     )

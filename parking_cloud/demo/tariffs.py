@@ -17,7 +17,7 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.ids import stable_id
 from parking_cloud.registry.schemas import FacilityIn
-from parking_cloud.registry.service import facility_label
+from parking_cloud.registry.service import facilities_by_code
 from parking_cloud.tariffs import keeping
 from parking_cloud.tariffs.schemas import Pricing, TariffIn
 
@@ -65,10 +65,13 @@ async def ensure_tariffs(session: AsyncSession, facilities: Sequence[FacilityIn]
     for example in examples().values():
         known = await keeping.find_tariff(session, example.code)
         ids[example.code] = known or await _add(session, by, example)
-    for facility in facilities:
-        label = await facility_label(session, facility.code)
-        if label is not None and not await keeping.has_tariff(session, label.id):
-            await keeping.assign(session, by, label.id, ids[example_of(facility)], SINCE, SINCE)
+    known_as = await facilities_by_code(session, [facility.code for facility in facilities])
+    first = {
+        known_as[facility.code]: ids[example_of(facility)]
+        for facility in facilities
+        if facility.code in known_as
+    }
+    await keeping.assign_first(session, by, first, SINCE)
 
 
 async def _add(session: AsyncSession, by: Identity, example: Example) -> UUID:

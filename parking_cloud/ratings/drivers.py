@@ -45,7 +45,13 @@ _LOOKED_AT = 200
 async def rate(
     session: AsyncSession, user_id: UUID, stay_id: UUID, said: RatingIn, now: datetime
 ) -> MyRating:
-    """Rate a stay.
+    """Rate a stay, and see it as one's own. Raises what `keep` raises."""
+    made = await keep(session, user_id, stay_id, said, now)
+    return await _one_of_mine(session, user_id, made, now)
+
+
+async def keep(session: AsyncSession, user_id: UUID, stay_id: UUID, said: RatingIn, now: datetime) -> UUID:
+    """Rate a stay; the rating.
 
     Raises NothingRated, StayNotFound (also where it is not theirs), StayNotOver, StayInReview, StayNotReal,
     RatingTooLate, RatedAlready.
@@ -62,13 +68,13 @@ async def rate(
         "created_at": now,
         **_said(said),
     }
-    made = await session.scalar(
+    made: UUID | None = await session.scalar(
         insert(Rating).values(row).on_conflict_do_nothing(index_elements=["stay_id"]).returning(Rating.id)
     )
     if made is None:
         raise RatedAlready()
     await _agrees(session, user_id, said, now)
-    return await _one_of_mine(session, user_id, made, now)
+    return made
 
 
 async def change(

@@ -25,7 +25,7 @@ from parking_cloud.sharing.rules import Plan
 from parking_cloud.sharing.times import Span
 from parking_cloud.tariffs.problems import NoTariff
 from parking_cloud.tariffs.schemas import VehicleClass
-from parking_cloud.tariffs.service import government_priced, price_stay
+from parking_cloud.tariffs.service import government_priced, planned_amounts
 
 HOURS = (1, 2, 4, 12)
 _NEAREST = 3
@@ -68,15 +68,16 @@ async def compare(session: AsyncSession, facility_id: UUID, plan: Plan, now: dat
     labels = await facility_labels(session, priced)
     found: list[Compared] = []
     for start in samples(city_time(now).date()) if priced else []:
-        for hours in HOURS:
-            stay = Span(start, start + timedelta(hours=hours))
-            ours = rules.hour_price(plan, stay)
+        ends = [start + timedelta(hours=hours) for hours in HOURS]
+        amounts = {each: await _amounts(session, each, start, ends) for each in priced}
+        for number, (hours, end) in enumerate(zip(HOURS, ends, strict=True)):
+            ours = rules.hour_price(plan, Span(start, end))
             if ours is None:
                 continue
             theirs = [
                 Theirs(facility=labels[each].name, amount=amount)
                 for each in priced
-                if (amount := await _price(session, each, stay)) is not None
+                if (amount := amounts[each][number]) is not None
             ]
             found.append(Compared(starts_at=start, hours=hours, ours=ours, theirs=theirs))
     return found
@@ -111,16 +112,12 @@ def samples(today: date) -> list[datetime]:
     return sorted(found.values())
 
 
-async def _price(session: AsyncSession, facility_id: UUID, stay: Span) -> int | None:
+async def _amounts(
+    session: AsyncSession, facility_id: UUID, start: datetime, ends: Sequence[datetime]
+) -> Sequence[int | None]:
     try:
-        price = await price_stay(
-            session,
-            facility_id=facility_id,
-            vehicle=VehicleClass.SMALL,
-            entered_at=stay.start,
-            left_at=stay.end,
-            plate_hash=None,
+        return await planned_amounts(
+            session, facility_id=facility_id, vehicle=VehicleClass.SMALL, entered_at=start, left_at=ends
         )
-    except (NoTariff, UnknownHolidayYear):
-        return None
-    return price.amount
+    except NoTariff:
+        return [None] * len(ends)

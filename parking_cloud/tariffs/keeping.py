@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.db import alone
 from parking_cloud.kernel.problems import NotAllowed
-from parking_cloud.registry.service import facility_label
+from parking_cloud.registry.service import facility_label, facility_labels
 from parking_cloud.tariffs.models import TariffAssignment, TariffRow, TariffVersion
 from parking_cloud.tariffs.problems import InThePast, NotFiled, PlaceNotFound, TariffNotFound, TariffRefused
 from parking_cloud.tariffs.schemas import Pricing, TariffIn
@@ -133,6 +134,32 @@ async def assign(
     detail = {"tariff": row.code, "since": since.isoformat()}
     await _audit(session, who, "tariffs.assigned", "facility", facility_id, detail)
     return assignment.id
+
+
+async def assign_first(
+    session: AsyncSession, who: Identity, tariffs: Mapping[UUID, UUID], since: datetime
+) -> None:
+    """Many facilities' first tariffs, by facility; those that have, had or will have one keep it.
+
+    By the city alone. Raises NotAllowed.
+    """
+    if who.role is not Role.CITY_ADMINISTRATOR:
+        raise NotAllowed()
+    here = TariffAssignment.facility_id.in_(tariffs)
+    had = set(await session.scalars(select(TariffAssignment.facility_id).where(here)))
+    labels = await facility_labels(session, tariffs.keys() - had)
+    session.add_all(
+        TariffAssignment(
+            facility_id=facility.id,
+            operator_id=facility.operator_id,
+            tariff_id=tariffs[facility.id],
+            valid_from=since,
+        )
+        for facility in labels.values()
+    )
+    for facility_id in labels:
+        detail = {"tariff": str(tariffs[facility_id]), "since": since.isoformat()}
+        await _audit(session, who, "tariffs.assigned", "facility", facility_id, detail)
 
 
 async def find_tariff(session: AsyncSession, code: str) -> UUID | None:

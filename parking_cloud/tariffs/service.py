@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.kernel.calendar import UnknownHolidayYear
 from parking_cloud.kernel.money import Fen
 from parking_cloud.kernel.problems import InvalidInput
 from parking_cloud.registry.service import FacilityLabel, facility_label, facility_labels
@@ -100,6 +101,32 @@ async def price_stay(
         exit_grace=timedelta(minutes=plan.tariff.exit_grace_minutes),
         permit=used[0].kind if used else None,
     )
+
+
+async def planned_amounts(
+    session: AsyncSession,
+    *,
+    facility_id: UUID,
+    vehicle: VehicleClass,
+    entered_at: datetime,
+    left_at: Sequence[datetime],
+) -> list[Fen | None]:
+    """What stays cost that begin at one moment and end at these, without any permit; None where the holidays
+    that it takes are not known. Raises NoTariff."""
+    values = {"facility": facility_id, "entered_at": entered_at, "left_at": entered_at, "plate": None}
+    row = (await session.execute(_IN_FORCE, values)).one_or_none()
+    if row is None:
+        raise NoTariff()
+    plan = await plan_of(session, row.version)
+    amounts: list[Fen | None] = []
+    for left in left_at:
+        try:
+            amounts.append(
+                Fen(rules.price(plan, vehicle=vehicle, entered_at=entered_at, left_at=left).amount)
+            )
+        except UnknownHolidayYear:
+            amounts.append(None)
+    return amounts
 
 
 def _permits(rows: list[Any]) -> list[rules.Permit]:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts import service, tokens
 from parking_cloud.accounts.events import SOURCE_CHANGED, publish_sources
+from parking_cloud.accounts.models import User
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import AccountLocked, WrongPassword
 from parking_cloud.kernel import audit, outbox
@@ -51,6 +52,15 @@ async def test_five_failures_lock_for_a_quarter_of_an_hour(session: AsyncSession
         await service.sign_in(session, clock, "Li", "right")
     clock.moment += timedelta(minutes=15)
     assert (await service.sign_in(session, clock, "Li", "right")).username == "Li"
+
+
+async def test_who_has_no_password_signs_in_by_none(session: AsyncSession) -> None:
+    session.add_all(User(username=f"u{hash_}", password_hash=hash_, role=Role.DRIVER) for hash_ in (None, ""))
+    await session.flush()
+    for name in ("uNone", "u"):
+        for password in ("", "nobody has this password"):
+            with pytest.raises(WrongPassword):
+                await service.sign_in(session, FixedClock(NOW), name, password)
 
 
 async def test_nobody_is_told_whether_a_user_exists(session: AsyncSession) -> None:

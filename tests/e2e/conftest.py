@@ -12,9 +12,9 @@ from parking_cloud.devstack import Stack, free_port
 from parking_cloud.launcher import Platform
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Started once; without the simulator, so that only the test speaks."""
+    """Started once for all that kill none of it; without the simulator, so that only the test speaks."""
     for name in ("PARKING_DATABASE_URL", "PARKING_REDIS_URL", "PARKING_MQTT_URL"):
         os.environ.pop(name, None)
     home = tmp_path_factory.mktemp("platform")

@@ -37,8 +37,8 @@ from tests.e2e.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
-PAYMENTS = int(os.environ.get("PARKING_TEST_PAYMENTS", "240"))
-"""`make faults` makes a thousand; here so many as take a minute."""
+PAYMENTS = int(os.environ.get("PARKING_TEST_PAYMENTS", "120"))
+"""`make faults` makes a thousand; here so many as take half a minute."""
 VOIDED = PAYMENTS // 10
 AT_ONCE = 16
 AWAY_S = 0.5
@@ -50,7 +50,9 @@ def shop(tmp_path: Path) -> Iterator[Platform]:
     for name in ("PARKING_DATABASE_URL", "PARKING_REDIS_URL", "PARKING_MQTT_URL"):
         os.environ.pop(name, None)
     stack = Stack(tmp_path / "servers", progress=lambda _: None, fast=True)
-    platform = Platform(stack, tmp_path, simulate=False, api_port=free_port(), progress=lambda _: None)
+    platform = Platform(
+        stack, tmp_path, simulate=False, lived_in=False, api_port=free_port(), progress=lambda _: None
+    )
     platform.start()
     try:
         yield platform

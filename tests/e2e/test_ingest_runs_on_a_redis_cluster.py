@@ -42,7 +42,9 @@ def clustered(tmp_path: Path, cluster: DevCluster) -> Iterator[Platform]:
         os.environ.pop(name, None)
     stack = Stack(tmp_path / "servers", progress=lambda _: None, fast=True)
     stack.redis_url = cluster.url
-    platform = Platform(stack, tmp_path, simulate=False, api_port=free_port(), progress=lambda _: None)
+    platform = Platform(
+        stack, tmp_path, simulate=False, lived_in=False, api_port=free_port(), progress=lambda _: None
+    )
     platform.start()
     try:
         yield platform

@@ -17,7 +17,7 @@ import pytest
 
 from bench.flood import Flood
 from parking_cloud.demo.city import build_city
-from parking_cloud.devstack import Stack
+from parking_cloud.devstack import Stack, free_port
 from parking_cloud.launcher import Platform
 from tests.e2e.waiting import eventually
 
@@ -34,6 +34,8 @@ def durable(tmp_path: Path) -> Iterator[Platform]:
         Stack(tmp_path / "servers", progress=lambda _: None),
         tmp_path,
         simulate=False,
+        lived_in=False,
+        api_port=free_port(),
         progress=lambda _: None,
     )
     platform.start()

@@ -146,3 +146,39 @@ async def test_a_permit_of_an_operator_holds_at_all_its_facilities(session: Asyn
             )
     assert await yuan(session, facility, 3, plate=b"x" * 32) == 0
     assert await yuan(session, facility, 3) == 6
+
+
+async def test_several_ends_are_priced_as_each_by_itself(session: AsyncSession) -> None:
+    facility = await garage(session)
+    with pytest.raises(NoTariff):
+        await _planned(session, facility, [1])
+    await with_tariff(session, "garage", flat(2))
+    hours = [1, 2, 4, 12]
+    assert await _planned(session, facility, hours) == [
+        await yuan(session, facility, each) * 100 for each in hours
+    ]
+
+
+async def _planned(session: AsyncSession, facility: UUID, hours: list[int]) -> list[int | None]:
+    ends = [ENTERED + timedelta(hours=each) for each in hours]
+    small = VehicleClass.SMALL
+    amounts = await service.planned_amounts(
+        session, facility_id=facility, vehicle=small, entered_at=ENTERED, left_at=ends
+    )
+    return list(amounts)
+
+
+async def test_a_first_tariff_takes_no_others_place(session: AsyncSession) -> None:
+    facility = await garage(session)
+    await with_tariff(session, "garage", flat(2))
+    held = await session.scalar(text("select tariff_id from tariff_assignment"))
+    street = await session.scalar(text("select id from facility where code = 'street'"))
+    await keeping.assign_first(session, CHIEF, {facility: held, street: held}, ENTERED)
+    await keeping.assign_first(session, CHIEF, {facility: held, street: held}, ENTERED + timedelta(hours=1))
+    rows = await session.execute(
+        text("select facility_id, valid_from from tariff_assignment order by valid_from")
+    )
+    assert {row.facility_id: row.valid_from for row in rows}[street] == ENTERED
+    assert await session.scalar(text("select count(*) from tariff_assignment")) == 2
+    audited = "select count(*) from audit_entry where action = 'tariffs.assigned' and subject_id = :id"
+    assert await session.scalar(text(audited), {"id": str(street)}) == 1
