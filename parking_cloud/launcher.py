@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from parking_cloud.accounts.roles import Role
-from parking_cloud.demo.load import SCOPES
+from parking_cloud.demo.credentials import SCOPES
 from parking_cloud.devprovider import DevProvider, ProviderKeys, make_keys
 from parking_cloud.devstack import (
     DevstackError,

@@ -16,6 +16,7 @@ from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.service import upsert_api_key, upsert_user
 from parking_cloud.demo.boards import ensure_boards
 from parking_cloud.demo.city import GATED_OPERATOR, build_city
+from parking_cloud.demo.credentials import SCOPES, Credentials, DemoLogin
 from parking_cloud.demo.gates import ensure_gates, ensure_months
 from parking_cloud.demo.history import ensure_history
 from parking_cloud.demo.opinions import ensure_opinions
@@ -30,33 +31,11 @@ from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.service import all_facilities, all_operators
 from parking_cloud.registry.sharing import institution_ids
 
-SCOPES = {
-    "chirpstack": ("uplinks",),
-    "the-things-stack": ("uplinks",),
-    "observations": ("observations",),
-    "gates": ("gate-events",),
-    "patrols": ("sightings",),
-}
 _ANY_DEVICE = {"observations", "gates", "patrols"}
 """These stand for the city's aggregator in the demo. A network server speaks for its own devices only."""
 
 MANAGED = "inst-wx-inst-001"
 """The institution whose manager the demo's login is."""
-
-
-class DemoLogin(msgspec.Struct, frozen=True):
-    role: Role
-    username: str
-    password: str
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """What the launcher made up for this installation."""
-
-    api_keys: dict[str, str]
-    logins: list[DemoLogin]
-    signs_key: str
-    """From which each guidance board's key is made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
