@@ -19,7 +19,8 @@ class Access:
         self.roles = roles
         """None: everybody, signed in or not."""
 
-    def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        # A plain function would be called in a thread, at the price of the whole rest of a small answer.
         if self.roles is None:
             return
         if connection.scope.get("user") is None:
