@@ -97,6 +97,7 @@ class FacilityIndex:
         """Metres from the earth's centre (guidance/geodesy.py)."""
         self.positions = {crs: np.full((_FIRST_SIZE, 2), np.nan) for crs in Crs}
         """(lat, lon) of each row."""
+        self._positions_said: dict[Crs, dict[int, bytes]] = {crs: {} for crs in Crs}
         self.openings: dict[int, Opening] = {}
         """Of the rows that are not always open."""
         self.buckets: list[list[int]] = [[] for _ in range(BUCKETS)]
@@ -177,6 +178,7 @@ class FacilityIndex:
             self._to_plant = True
         for crs, pair in shown.items():
             self.positions[crs][at] = pair
+            self._positions_said[crs].pop(at, None)
         links = open_in(row.name, entrance[Crs.GCJ02], entrance[Crs.BD09])
         said = {name: getattr(row, name) for name in FacilityFacts.__struct_fields__ if name != "open_in"}
         self.facts[at] = msgspec.json.encode(FacilityFacts(**said, open_in=links))
@@ -216,6 +218,14 @@ class FacilityIndex:
             said = msgspec.json.encode(ScoreOut(score.value, score.stars, score.count))
             self.service_min[at], self.score_said[at] = service_minutes(score.value), msgspec.Raw(said)
 
+    def position_said(self, at: int, crs: Crs) -> bytes:
+        """Where a row is, as JSON: put into it when first asked for."""
+        said = self._positions_said[crs].get(at)
+        if said is None:
+            lat, lon = self.positions[crs][at].tolist()
+            said = self._positions_said[crs][at] = b'{"lat":%.6f,"lon":%.6f}' % (lat, lon)
+        return said
+
     def nearest(self, lat: float, lon: float, count: int) -> Near:
         """The nearest facilities to a WGS-84 point."""
         tree = self._tree
@@ -232,7 +242,7 @@ class FacilityIndex:
                 found = np.array(tree.query_ball_point(here, chords[count - 1] + _TIE_M), np.intp)
                 chords = np.sqrt(((tree.data[found] - here) ** 2).sum(axis=1))
         rows, metres = self._tree_rows.take(found), over_ground(chords)
-        if (np.diff(metres) <= _TIE_M).any():
+        if (metres[1:] - metres[:-1] <= _TIE_M).any():
             rows, metres = self._by_code(rows, metres)
         return Near(rows[:count], metres[:count])
 

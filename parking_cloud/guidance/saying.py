@@ -7,7 +7,6 @@ question to question.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -21,7 +20,7 @@ from parking_cloud.guidance.index import QUALITIES, FacilityIndex
 from parking_cloud.guidance.loading import Known
 from parking_cloud.guidance.schemas import Access, BookingOffer
 from parking_cloud.guidance.travel import Travel
-from parking_cloud.guidance.weighing import Entry, Weighed, left_for
+from parking_cloud.guidance.weighing import USABLE, Entry, Weighed, left_for
 from parking_cloud.guidance.why import in_twenty, why
 
 CURRENCY = "CNY"
@@ -44,26 +43,19 @@ class _Numbers(msgspec.Struct, frozen=True):
     score: msgspec.Raw
 
 
-class _Point(msgspec.Struct, frozen=True, gc=False):
-    lat: float
-    lon: float
+class _Entry(msgspec.Struct, frozen=True):
+    """Who may use a place then, and what can be booked."""
 
-
-class _Trip(msgspec.Struct, frozen=True):
-    """What is said of a place to one who asks; it begins with its position (see `_trips`)."""
-
-    position: _Point
-    drive_m: int | None
-    drive_s: int | None
-    walk_m: int
-    walk_s: int
-    distance_m: float
-    price: int | None
     access: Access
     opens_at: datetime | None
     closes_before_leaving: bool
     booking: BookingOffer | None
-    cost: float
+
+
+_TRIP = b'"position":%b,%b,"walk_m":%d,"walk_s":%d,"distance_m":%.1f,"price":%b,%b,"cost":%.2f'
+"""What is said of a place to one who asks."""
+_NO_DRIVE = b'"drive_m":null,"drive_s":null'
+_OPEN = _encode(_Entry(Access.OPEN, None, False, None))[1:-1]
 
 
 def say(known: Known, travel: Travel, question: Question, found: Found, weighed: Weighed) -> bytes:
@@ -90,26 +82,17 @@ def _say_places(
 ) -> None:
     """Each of the places shown, in order."""
     order, index = weighed.order, known.index
-    rows = weighed.rows.take(order)
     metres = weighed.metres.take(order)
-    factor = travel.pace.walk_factor
-    walk_m = [round(metre * factor) for metre in metres.tolist()]
+    shown = weighed.rows.take(order).tolist()
+    walk_m = [round(metre) for metre in (metres * travel.pace.walk_factor).tolist()]
     prices = [None if price != price else int(price) for price in weighed.prices.take(order).tolist()]
-    shown = rows.tolist()
-    said = [_said(known, question, weighed, number, row) for number, row in zip(order, shown, strict=True)]
     trips = _trips(index, travel, question, weighed, shown, metres, walk_m, prices)
     reasons = _reasons(weighed, walk_m, prices)
-    for place, row in enumerate(shown):
-        parts += (
-            b'{"facility":' if place == 0 else b']},{"facility":',
-            index.facts[row],
-            said[place].fields,
-            trips[place],
-            b',"why":[',
-            reasons[place][0],
-            said[place].reasons,
-            reasons[place][1],
-        )
+    begin = b'{"facility":'
+    for number, row, trip, (before, after) in zip(order, shown, trips, reasons, strict=True):
+        said = _said(known, question, weighed, number, row)
+        parts += (begin, index.facts[row], said.fields, trip, b',"why":[', before, said.reasons, after)
+        begin = b']},{"facility":'
     parts.append(b"]}")
 
 
@@ -124,42 +107,56 @@ def _trips(
     prices: list[int | None],
 ) -> list[bytes]:
     """What differs from question to question, a piece of JSON for each place."""
-    order, entry, drive = weighed.order, weighed.entry, weighed.drive
-    nothing: list[None] = [None] * len(order)
-    access = [Access.OPEN] * len(order)
-    opening: Sequence[datetime | None] = nothing
-    offers: Sequence[BookingOffer | None] = nothing
-    if entry.access or entry.bookable:
-        access = [entry.access.get(number, Access.OPEN) for number in order]
-        opening = [_opens_at(index, question, *one) for one in zip(access, shown, strict=True)]
-        offers = [_offer(index, question, entry, *one) for one in zip(order, shown, strict=True)]
-    positions = index.positions[question.asked.crs].take(shown, axis=0).T.tolist()
-    walk_s = (metres * (travel.pace.walk_factor / travel.pace.walk_m_per_s)).round().astype(int)
-    trips = map(
-        _Trip,
-        map(_Point, *positions),
-        nothing if drive is None else drive.metres.take(order).round().astype(int).tolist(),
-        nothing if drive is None else drive.seconds.take(order).round().astype(int).tolist(),
-        walk_m,
-        walk_s.tolist(),
-        metres.round(1).tolist(),
-        prices,
-        access,
-        opening,
-        [number in entry.closes_first for number in order],
-        offers,
-        weighed.cost.take(order).round(2).tolist(),
-    )
-    # Written in one go, and cut where each begins: no text of ours holds a quote that is not escaped.
-    pieces = _encode(list(trips))[2:-2].split(b'},{"position"')
-    return [pieces[0], *(b'"position"' + piece for piece in pieces[1:])]
+    order, crs = weighed.order, question.asked.crs
+    walk_s = (metres * (travel.pace.walk_factor / travel.pace.walk_m_per_s)).tolist()
+    costs = weighed.cost.take(order).tolist()
+    drives, entries = _drives(weighed), _entries(index, question, weighed, shown)
+    return [
+        _TRIP
+        % (
+            index.position_said(row, crs),
+            drives[place],
+            walk_m[place],
+            round(walk_s[place]),
+            metre,
+            b"null" if prices[place] is None else b"%d" % prices[place],
+            entries[place],
+            costs[place],
+        )
+        for place, (row, metre) in enumerate(zip(shown, metres.tolist(), strict=True))
+    ]
+
+
+def _drives(weighed: Weighed) -> list[bytes]:
+    drive, order = weighed.drive, weighed.order
+    if drive is None:
+        return [_NO_DRIVE] * len(order)
+    ways = zip(drive.metres.take(order).tolist(), drive.seconds.take(order).tolist(), strict=True)
+    return [b'"drive_m":%d,"drive_s":%d' % (round(metres), round(seconds)) for metres, seconds in ways]
+
+
+def _entries(index: FacilityIndex, question: Question, weighed: Weighed, shown: list[int]) -> list[bytes]:
+    entry, order = weighed.entry, weighed.order
+    if not (entry.access or entry.bookable or entry.closes_first):
+        return [_OPEN] * len(order)
+    said = []
+    for number, row in zip(order, shown, strict=True):
+        access = entry.access.get(number, Access.OPEN)
+        opening = _opens_at(index, question, access, row)
+        offer = _offer(index, question, entry, number, row)
+        said.append(_encode(_Entry(access, opening, number in entry.closes_first, offer))[1:-1])
+    return said
 
 
 def _reasons(weighed: Weighed, walk_m: list[int], prices: list[int | None]) -> list[tuple[bytes, bytes]]:
     """Why each place is where it is: what comes before the reasons that are its own, and after."""
     entry = weighed.entry
-    priced = {price for price in prices if price is not None}
-    cheapest = min(priced) if len(priced) > 1 else -1
+    usable = [
+        price
+        for number, price in zip(weighed.order, prices, strict=True)
+        if price is not None and entry.access.get(number, Access.OPEN) in USABLE
+    ]
+    cheapest = min(usable) if len(set(usable)) > 1 else -1
     closest = min(walk_m) if len(walk_m) > 1 else -1
     reasons = []
     for number, walk, price in zip(weighed.order, walk_m, prices, strict=True):
@@ -175,7 +172,7 @@ def _reasons(weighed: Weighed, walk_m: list[int], prices: list[int | None]) -> l
             after += b"," + why("price_unknown")
         elif price == 0:
             after += b"," + why("no_charge")
-        elif price == cheapest:
+        elif price == cheapest and entry.access.get(number, Access.OPEN) in USABLE:
             after += b"," + why("cheapest")
         reasons.append((before, after))
     return reasons

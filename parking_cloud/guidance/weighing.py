@@ -19,6 +19,9 @@ from parking_cloud.guidance.schemas import Access, Need
 from parking_cloud.guidance.travel import Drive, Travel
 from parking_cloud.sharing.schemas import Bookable
 
+USABLE = (Access.OPEN, Access.BOOKING)
+"""One may drive in, or book."""
+
 
 class Entry(NamedTuple):
     """Who may use the candidates then; those of which nothing is said are open to everybody."""
