@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parking_cloud.guidance.geodesy import Floats, in_space, over_ground
-from parking_cloud.guidance.index import KINDS, FacilityIndex, Near, Rows
+from parking_cloud.guidance.index import KINDS, FacilityIndex, Rows
 from parking_cloud.guidance.schemas import Need, PlacesQuery
 from parking_cloud.guidance.travel import Travel
 from parking_cloud.kernel.coordinates import Position, distance_m, to_wgs84
@@ -19,6 +19,8 @@ from parking_cloud.kernel.problems import InvalidInput
 
 CONSIDERED = 64
 """So many of the nearest places that have what is needed are compared."""
+MOST_CONSIDERED = 1_024
+"""And up to so many, where too few of those are of use (guidance/guide.py)."""
 SOONEST = timedelta(minutes=10)
 _LISTS = ("needs", "kinds")
 _NEEDS = {Need.CHARGER: "charging", Need.ACCESSIBLE: "accessible", Need.LARGE: "large"}
@@ -51,6 +53,8 @@ class Found(NamedTuple):
     rows: Rows
     metres: Floats
     nearest_m: float | None
+    more: bool
+    """There are others within reach, farther away."""
 
 
 def read_query(query_string: bytes) -> PlacesQuery:
@@ -85,30 +89,26 @@ def question_of(asked: PlacesQuery, now: datetime, travel: Travel) -> Question:
     return Question(asked, now, to, origin, arrive_at, asked.max_walk_m / travel.pace.walk_factor)
 
 
-def candidates(index: FacilityIndex, question: Question) -> Found:
-    """The nearest places that have what is needed, as far as one wants to walk."""
-    count = CONSIDERED
-    while True:
-        near = index.nearest(question.to.lat, question.to.lon, count)
-        rows, metres = _fitting(index, near, question.asked)
-        whole = len(near.rows) < count
-        if whole or len(rows) >= CONSIDERED or (len(rows) and near.metres[-1] > question.reach_m):
-            break
-        count *= 4
-    within = min(int(metres.searchsorted(question.reach_m, side="right")), CONSIDERED)
-    return Found(rows[:within], metres[:within], float(metres[0]) if len(metres) else None)
-
-
-def _fitting(index: FacilityIndex, near: Near, asked: PlacesQuery) -> tuple[Rows, Floats]:
+def candidates(index: FacilityIndex, question: Question, count: int = CONSIDERED) -> Found:
+    """So many of the nearest places that have what is needed, as far as one wants to walk."""
+    here, asked = question.to, question.asked
+    if asked.needs or asked.height_cm or asked.kinds:
+        near = index.nearest_of(here.lat, here.lon, count, lambda rows: _fitting(index, rows, asked))
+    else:
+        near = index.nearest(here.lat, here.lon, count)
     rows, metres = near
-    if not (asked.needs or asked.height_cm or asked.kinds):
-        return rows, metres
+    within = int(metres.searchsorted(question.reach_m, side="right"))
+    nearest_m = float(metres[0]) if len(metres) else None
+    return Found(rows[:within], metres[:within], nearest_m, more=within == count)
+
+
+def _fitting(index: FacilityIndex, rows: Rows, asked: PlacesQuery) -> NDArray[np.bool_]:
     fits: NDArray[np.bool_] = index.height_cm.take(rows) >= asked.height_cm
     for need in asked.needs:
         fits &= getattr(index, _NEEDS[need]).take(rows) > 0
     if asked.kinds:
         fits &= np.isin(index.kind.take(rows), [KINDS.index(kind) for kind in asked.kinds])
-    return rows[fits], metres[fits]
+    return fits
 
 
 def straight_to(index: FacilityIndex, origin: Position, rows: Rows) -> Floats:

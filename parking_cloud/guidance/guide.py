@@ -9,14 +9,22 @@ from datetime import timedelta
 
 from redis.asyncio import Redis
 
-from parking_cloud.guidance.asking import Found, Question, candidates, question_of, straight_to
+from parking_cloud.guidance.asking import (
+    CONSIDERED,
+    MOST_CONSIDERED,
+    Found,
+    Question,
+    candidates,
+    question_of,
+    straight_to,
+)
 from parking_cloud.guidance.following import Follower
 from parking_cloud.guidance.loading import Known, Loader, Sessions
 from parking_cloud.guidance.saying import say
 from parking_cloud.guidance.schemas import PlacesQuery
 from parking_cloud.guidance.sent import SentStream
 from parking_cloud.guidance.travel import Drive, Travel
-from parking_cloud.guidance.weighing import weigh
+from parking_cloud.guidance.weighing import Weighed, weigh
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.coordinates import Crs, Position
 from parking_cloud.kernel.problems import Unavailable
@@ -24,6 +32,8 @@ from parking_cloud.kernel.settings import Settings
 
 _PATIENCE_S = 10.0
 """So long a question waits for an index that is being filled."""
+_FEW = 5
+"""With fewer good places than this among the nearest, those farther away are weighed too."""
 
 
 class Guide:
@@ -57,13 +67,22 @@ class Guide:
         if not self.known.loaded.is_set():
             await self._wait()
         question = question_of(asked, self._clock.now(), self._travel)
-        found = candidates(self.known.index, question)
-        drive = None if question.origin is None else await self._drive(question, question.origin, found)
-        weighed = weigh(self.known, self._travel, question, found, drive)
+        found, weighed = await self._weigh(question)
         if weighed.order and weighed.order[0] not in weighed.entry.access:
             first = int(weighed.rows[weighed.order[0]])
             self._sent.show(self.known.index.ids[first], question.arrive_at.timestamp())
         return say(self.known, self._travel, question, found, weighed)
+
+    async def _weigh(self, question: Question) -> tuple[Found, Weighed]:
+        """The nearest, weighed; and more of them, where few of those are of use."""
+        count = CONSIDERED
+        while True:
+            found = candidates(self.known.index, question, count)
+            drive = None if question.origin is None else await self._drive(question, question.origin, found)
+            weighed = weigh(self.known, self._travel, question, found, drive)
+            if weighed.good >= _FEW or not found.more or count >= MOST_CONSIDERED:
+                return found, weighed
+            count *= 4
 
     async def _wait(self) -> None:
         try:

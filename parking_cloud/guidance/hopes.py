@@ -31,6 +31,12 @@ _COLUMNS = 9
 """`FREE`: as shown, NaN where it is not known or stale. `SENT`: drivers who will have come before."""
 
 
+def _steps(ahead_min: float) -> int:
+    """By the minute for who is near, more roughly for who comes later: so much is not known so exactly."""
+    step = 1 if ahead_min < 20.0 else 5 if ahead_min < 90.0 else 15
+    return round(ahead_min / step) * step
+
+
 class Said(NamedTuple):
     """Parts of an answer that tell of a row, in JSON."""
 
@@ -72,7 +78,7 @@ class AllHopes:
             for hopes in self._sets.values():
                 hopes.stamp = 0
         self._take_changes()
-        ahead_min = round((arrive_at.timestamp() - now_s) / 60.0)
+        ahead_min = _steps((arrive_at.timestamp() - now_s) / 60.0)
         hopes = self._set(ahead_min)
         known = hopes.stamps.take(rows) == hopes.stamp
         if not known.all():

@@ -6,7 +6,7 @@ given to another facility. The tree holds those that have a position and exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -242,6 +242,22 @@ class FacilityIndex:
                 found = np.array(tree.query_ball_point(here, chords[count - 1] + _TIE_M), np.intp)
                 chords = np.sqrt(((tree.data[found] - here) ** 2).sum(axis=1))
         rows, metres = self._tree_rows.take(found), over_ground(chords)
+        if (metres[1:] - metres[:-1] <= _TIE_M).any():
+            rows, metres = self._by_code(rows, metres)
+        return Near(rows[:count], metres[:count])
+
+    def nearest_of(
+        self, lat: float, lon: float, count: int, fits: Callable[[Rows], NDArray[np.bool_]]
+    ) -> Near:
+        """The nearest of those facilities that fit; all are looked at once, since few may."""
+        rows = self._tree_rows[fits(self._tree_rows)]
+        apart = self.space.take(rows, axis=0) - in_space(lat, lon)
+        chords = np.sqrt((apart * apart).sum(axis=1))
+        if len(rows) > count:
+            close = chords <= np.partition(chords, count - 1)[count - 1] + _TIE_M
+            rows, chords = rows[close], chords[close]
+        order = chords.argsort()
+        rows, metres = rows.take(order), over_ground(chords.take(order))
         if (metres[1:] - metres[:-1] <= _TIE_M).any():
             rows, metres = self._by_code(rows, metres)
         return Near(rows[:count], metres[:count])

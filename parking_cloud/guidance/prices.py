@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 import numpy as np
@@ -21,7 +22,8 @@ from parking_cloud.tariffs.schemas import VehicleClass
 
 NO_TARIFF = -1
 _NOT_ASKED = -1.0
-_STAYS_KEPT = 2_000
+_BYTES = 32_000_000
+"""Of what was worked out; a city's tariffs are some dozens, so that these are tens of thousands of stays."""
 
 Stay = tuple[VehicleClass, int, int, int]
 """Class, minute of entry, minutes, and how many versions had begun or ended by then."""
@@ -70,9 +72,10 @@ class Prices:
         if known is None or len(known) <= len(self._versions):
             known = self._known[stay] = np.full(len(self._versions) + 1, _NOT_ASKED)
             known[NO_TARIFF] = np.nan
-            if len(self._known) > _STAYS_KEPT:
+            most = _BYTES // known.nbytes
+            if len(self._known) > most:
                 # The oldest are of minutes that have passed.
-                for old in list(self._known)[: _STAYS_KEPT // 2]:
+                for old in list(islice(self._known, most // 2)):
                     del self._known[old]
         found = known.take(tariffs)
         unasked = found == _NOT_ASKED

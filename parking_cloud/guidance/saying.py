@@ -119,7 +119,7 @@ def _trips(
             walk_m[place],
             round(walk_s[place]),
             metre,
-            b"null" if prices[place] is None else b"%d" % prices[place],
+            b"null" if (price := prices[place]) is None else b"%d" % price,
             entries[place],
             costs[place],
         )

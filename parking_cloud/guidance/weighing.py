@@ -48,6 +48,8 @@ class Weighed(NamedTuple):
     cost: Floats
     order: list[int]
     """Best first: numbers of candidates."""
+    good: int
+    """How many of all candidates are to be had at that price, and probably not full."""
 
 
 def weigh(known: Known, travel: Travel, question: Question, found: Found, drive: Drive | None) -> Weighed:
@@ -77,12 +79,13 @@ def weigh(known: Known, travel: Travel, question: Question, found: Found, drive:
     )
     reach = float(found.metres[-1]) if len(rows) else 0.0
     cost = rules.costs(places, asked.prefer, rules.minutes_lost(reach, len(rows)))
-    order = rules.ranked(places, cost, rules.tiers(places, question.ahead_s / 60.0))
+    tier = rules.tiers(places, question.ahead_s / 60.0)
+    order = rules.ranked(places, cost, tier)
     if asked.max_price is not None:
         order = order[prices.take(order) <= asked.max_price]
-    return Weighed(
-        rows, found.metres, awaits, hopes, drive, prices, entry, cost, order[: asked.limit].tolist()
-    )
+    good = int((tier.take(order) == 0).sum())
+    shown = order[: asked.limit].tolist()
+    return Weighed(rows, found.metres, awaits, hopes, drive, prices, entry, cost, shown, good)
 
 
 def prices_at(known: Known, question: Question, rows: Rows) -> Floats:

@@ -119,3 +119,19 @@ async def test_hours_are_minded(settings: Settings, session: AsyncSession, redis
         after_midnight = (monday + timedelta(hours=11)).isoformat()
         assert by_code(await places(client, arrive_at=after_midnight))["nights"].access.value == "open"
         assert set(by_code(await places(client, height_cm=205))) == {"nights", "offices"}
+
+
+async def test_a_crowd_of_shut_places_hides_no_open_one_farther_on(
+    settings: Settings, session: AsyncSession, redis: Redis
+) -> None:
+    shut = [
+        a_place(f"shut-{n:02d}", HERE["lat"] + n * 1e-5, HERE["lon"], opening_hours="01:00-02:00")
+        for n in range(70)
+    ]
+    facilities = [*shut, a_place("open", HERE["lat"] + 0.006, HERE["lon"])]
+    operators = [OperatorIn(code="op", name="op")]
+    await import_batch(session, RegistryBatch(operators=operators, facilities=facilities))
+    await session.commit()
+    async with client_of(settings, FixedClock(NOON)) as client:
+        answer = await places(client)
+    assert answer.items[0].facility.code == "open"

@@ -68,6 +68,9 @@ async def agree(session: AsyncSession, index: FacilityIndex, lat: float, lon: fl
     assert [index.codes[row] for row in found.rows] == [row.code for row in truth]
     for metres, row in zip(found.metres.tolist(), truth, strict=True):
         assert metres == pytest.approx(row.metres, abs=0.001)
+    everybody = index.nearest(lat, lon, len(index)).rows
+    thirds = index.nearest_of(lat, lon, count, lambda rows: rows % 3 == 0)
+    assert thirds.rows.tolist() == everybody[everybody % 3 == 0][:count].tolist()
 
 
 def a_loader(engine: AsyncEngine) -> tuple[Known, Loader]:
