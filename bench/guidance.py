@@ -2,7 +2,8 @@
 facilities; and against the same question asked of PostGIS.
 
 One API process, as in production. Each query asks from another point for the 20 best of the nearest, with
-chance on arrival and the price of another stay.
+chance on arrival and the price of another stay; most come as soon as they can, some have told where they
+start from, and some come hours later.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -28,9 +30,12 @@ from parking_cloud.migrate import migrate
 
 SIZES = (10_000, 100_000)
 _QUERIES = 6_000
+_TURNS = 12
 _CONNECTIONS = 8
 _PATIENCE_S = 300.0
 _STAYS = (30, 45, 60, 90, 120, 150, 180, 240, 300, 360, 480, 600)
+_FROM_SOMEWHERE, _LATER = 0.3, 0.1
+"""Shares of the questions."""
 _POSTGIS = (
     "select f.id, st_distance(f.position, p.point) from facility f,"
     " (select cast(st_point(%s, %s) as geography) as point) p"
@@ -56,10 +61,10 @@ def _measure(api: str, database: str, size: int) -> float:
     # By turns, since others may use the machine too.
     empty: list[Measured] = []
     guided: list[Measured] = []
-    for part in range(3):
-        third = slice(part * _QUERIES // 3, (part + 1) * _QUERIES // 3)
-        empty.append(asyncio.run(get_each(api, empty_target[third], connections=_CONNECTIONS)))
-        guided.append(asyncio.run(get_each(api, targets[third], connections=_CONNECTIONS)))
+    for part in range(_TURNS):
+        turn = slice(part * _QUERIES // _TURNS, (part + 1) * _QUERIES // _TURNS)
+        empty.append(asyncio.run(get_each(api, empty_target[turn], connections=_CONNECTIONS)))
+        guided.append(asyncio.run(get_each(api, targets[turn], connections=_CONNECTIONS)))
     best_empty, best = _median(empty), _median(guided)
     half = asyncio.run(get_each(api, targets[:3000], connections=_CONNECTIONS, rate=best.rate / 2))
     postgis = _postgis(database, rng)
@@ -81,6 +86,13 @@ def _target(rng: random.Random) -> str:
     query: dict[str, object] = {"lat": round(lat, 6), "lon": round(lon, 6), "limit": 20, "max_walk_m": 20_000}
     query["stay_minutes"] = rng.choice(_STAYS)
     query["prefer"] = rng.choice(("balanced", "walk", "price", "certainty"))
+    how = rng.random()
+    if how < _FROM_SOMEWHERE:
+        query["from_lat"] = round(lat + rng.gauss(0, 0.03), 6)
+        query["from_lon"] = round(lon + rng.gauss(0, 0.03), 6)
+    elif how < _FROM_SOMEWHERE + _LATER:
+        later = datetime.now(UTC) + timedelta(minutes=30 * rng.randint(1, 16))
+        query["arrive_at"] = later.isoformat(timespec="seconds")
     return f"/v1/guidance/places?{urlencode(query)}"
 
 
