@@ -72,7 +72,8 @@ from parking_cloud.sharing.looking import forget_old_looks, look_at_open_spaces
 from parking_cloud.sharing.moving import move_endangered
 from parking_cloud.sharing.overstay import look_at_ends
 from parking_cloud.sharing.unconfirmed import tell_unconfirmed
-from parking_cloud.sharing.use import publish_month
+from parking_cloud.sharing.use import publish_months
+from parking_cloud.sharing.use_rules import LOOKED_EVERY
 from parking_cloud.stays import listening as stays
 from parking_cloud.stays.events import STAY_CHANGED
 from parking_cloud.stays.jobs import lapse_unproved, look_at_long_stays
@@ -111,9 +112,9 @@ JOBS: list[tuple[str, float, Job]] = [
     ("gates that have not confirmed", 5, tell_unconfirmed),
     ("booked times that end", 30, look_at_ends),
     ("booked spaces not left", 30, move_endangered),
-    ("open spaces looked at", 600, look_at_open_spaces),
+    ("open spaces looked at", LOOKED_EVERY.total_seconds(), look_at_open_spaces),
     ("old looks", 86_400, forget_old_looks),
-    ("sharing months", 3600, publish_month),
+    ("sharing months", 3600, publish_months),
     ("full boards", 2, remember_full),
     ("silent boards", 30, judge_signs),
     ("occupancy profiles", 60, refresh_profiles),

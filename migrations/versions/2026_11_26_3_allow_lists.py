@@ -206,6 +206,7 @@ UP: list[str] = [
         looks INTEGER NOT NULL,
         usable INTEGER NOT NULL,
         unknown INTEGER NOT NULL,
+        looked_at timestamptz NOT NULL,
         CONSTRAINT pk_sharing_space_day PRIMARY KEY (space_id, day),
         CONSTRAINT ck_sharing_space_day_looks CHECK (usable >= 0 and unknown >= 0
             and usable + unknown <= looks),

@@ -1,4 +1,5 @@
-"""The demo's gates of shared facilities (演示): how each is told of bookings; and three published months.
+"""The demo's gates of shared facilities (演示): how each is told of bookings; three published months, and how
+spaces were found in the present one.
 
 Half of them are told by push; of those a few are slow, away, or have a full list, so that all that a booking
 can say of its gate is to be seen.
@@ -8,8 +9,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Any
 
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
@@ -19,15 +22,20 @@ from parking_cloud.gates.allow_list_rules import Way
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.ids import stable_id
 from parking_cloud.registry.schemas import FacilityIn
-from parking_cloud.registry.sharing import SharingFacility, sharing_facilities
-from parking_cloud.sharing.rules import moment
+from parking_cloud.registry.sharing import SharingFacility, shared_spaces, sharing_facilities
+from parking_cloud.sharing.plans import published
+from parking_cloud.sharing.rules import moment, open_times
+from parking_cloud.sharing.times import Span, minutes_of
 from parking_cloud.sharing.use import InstitutionUse, MonthUse, Use, keep_month, total
-from parking_cloud.sharing.use_rules import GOAL, month_before, next_month
+from parking_cloud.sharing.use_models import SharingSpaceDay
+from parking_cloud.sharing.use_rules import GOAL, LOOKED_EVERY, day_of, month_before, next_month
 
 MOODS = ("well",) * 7 + ("slow", "away", "full")
 """How the local adapters of gates behave, see demo.outside."""
 _BY = Identity(user_id=stable_id("demo", "gates"), username="demo", role=Role.CITY_ADMINISTRATOR)
 _MONTHS = 3
+_ONE_TAKEN_IN = 400
+"""Of so many spaces one is open in name only."""
 
 
 async def ensure_gates(
@@ -51,6 +59,36 @@ async def ensure_months(session: AsyncSession, now: datetime) -> None:
         month = month_before(month)
         published_at = moment(next_month(month), 9 * 60)
         await keep_month(session, _month(month, shared, grown=1 - 0.08 * (ago - 1)), published_at)
+
+
+async def ensure_looks(session: AsyncSession, now: datetime) -> None:
+    """How each space was found on the days of this month so far, where nobody has looked yet."""
+    if await session.scalar(select(SharingSpaceDay.day).limit(1)) is not None:
+        return
+    today = city_time(now).date()
+    first = moment(today.replace(day=1), 12 * 60)
+    plans = await published(session, first)
+    shared = await shared_spaces(session, plans)
+    rows: list[dict[str, Any]] = []
+    for facility, spaces in shared.items():
+        for number in range(today.day - 1):
+            begin = first + timedelta(days=number)
+            opened = open_times(plans[facility], Span(begin, begin + timedelta(days=1))).times
+            looks = timedelta(minutes=minutes_of(opened)) // LOOKED_EVERY
+            for space in spaces if looks else ():
+                never = space.id.int % _ONE_TAKEN_IN == 0
+                rows.append(
+                    {
+                        "space_id": space.id,
+                        "day": day_of(begin),
+                        "looks": looks,
+                        "usable": 0 if never else looks,
+                        "unknown": 0,
+                        "looked_at": begin + timedelta(days=1),
+                    }
+                )
+    if rows:
+        await session.execute(insert(SharingSpaceDay), rows)
 
 
 def _month(month: date, shared: Sequence[SharingFacility], grown: float) -> MonthUse:

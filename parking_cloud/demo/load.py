@@ -17,7 +17,7 @@ from parking_cloud.accounts.service import upsert_api_key, upsert_user
 from parking_cloud.demo.boards import ensure_boards
 from parking_cloud.demo.city import GATED_OPERATOR, build_city
 from parking_cloud.demo.credentials import SCOPES, Credentials, DemoLogin
-from parking_cloud.demo.gates import ensure_gates, ensure_months
+from parking_cloud.demo.gates import ensure_gates, ensure_looks, ensure_months
 from parking_cloud.demo.history import ensure_history
 from parking_cloud.demo.opinions import ensure_opinions
 from parking_cloud.demo.outside import outside_url
@@ -85,6 +85,7 @@ async def _live_in(session: AsyncSession, settings: Settings) -> None:
     await ensure_history(session, now)
     await ensure_bookings(session, facilities, settings.plate_key, now)
     await ensure_months(session, now)
+    await ensure_looks(session, now)
     await ensure_opinions(session, facilities, settings.plate_key, now)
 
 

@@ -16,7 +16,7 @@ SHARING_MONTH_TEXTS: dict[str, dict[str, str]] = {
         "open_hours": "开放泊位小时",
         "booked_hours": "预约泊位小时",
         "bookings": "预约",
-        "turned_away": "被拒入场",
+        "turned_away": "驾驶人登记的被拒入场",
         "closed_on": "临时关闭取消",
         "revenue": "预约收入",
         "never": "名义开放",
@@ -30,10 +30,11 @@ SHARING_MONTH_TEXTS: dict[str, dict[str, str]] = {
         "csv": "下载表格（CSV）",
         "other_months": "其他月份",
         "how": "怎么统计的",
-        "how_opened": "开放泊位：当月按公布的时段向社会开放过的泊位。小时数是泊位数乘以时间。",
-        "how_turned": "被拒入场：已预约的车辆在预约时段内未能进入，由驾驶人登记并全额退款。",
+        "how_opened": "开放泊位：当月按公布的时段向社会开放过的泊位，每十分钟查看一次。"
+        "小时数是泊位数乘以时间。",
+        "how_turned": "被拒入场：已预约的车辆在预约时段内未能进入，由驾驶人登记，未使用的时段已退款。",
         "how_never": "名义开放：开放时段内每十分钟查看一次；当月至少查看 5 天，且九成以上的日子里没有一次可用"
-        "（无预约却一直被占用，或传感器无数据）。",
+        "（无预约却自开放前起一直被占用，或传感器无数据）。",
         "how_revenue": "预约收入：当月开始的预约实收金额，已扣除退款。",
     },
     "en": {
@@ -50,7 +51,7 @@ SHARING_MONTH_TEXTS: dict[str, dict[str, str]] = {
         "open_hours": "Space-hours open",
         "booked_hours": "Space-hours booked",
         "bookings": "Bookings",
-        "turned_away": "Turned away",
+        "turned_away": "Turned away, as drivers said",
         "closed_on": "Cancelled by closings",
         "revenue": "Paid for bookings",
         "never": "Open in name only",
@@ -65,12 +66,12 @@ SHARING_MONTH_TEXTS: dict[str, dict[str, str]] = {
         "other_months": "Other months",
         "how": "How this is counted",
         "how_opened": "Spaces opened: those that were open to everybody at any time of the month, by the"
-        " published times. Hours are spaces times hours.",
+        " published times, looked at every ten minutes. Hours are spaces times hours.",
         "how_turned": "Turned away: booked vehicles that were not let in at their time, as drivers said;"
-        " all their money went back.",
+        " what they had not used was paid back.",
         "how_never": "Open in name only: looked at every ten minutes while open; on at least 5 days of the"
-        " month, and usable on fewer than one day in ten (taken all the time without a booking, or not seen"
-        " by any sensor).",
+        " month, and usable on fewer than one day in ten (taken since before it opened and without a booking,"
+        " or not seen by any sensor).",
         "how_revenue": "Paid for bookings: what was paid for bookings that began in the month, less what went"
         " back.",
     },

@@ -51,6 +51,14 @@ async def shared_spaces(
     return found
 
 
+async def facility_of_spaces(session: AsyncSession, facility_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """All spaces of these facilities, also those that are not shared any more: the facility of each."""
+    rows = await session.execute(
+        select(Space.id, Space.facility_id).where(Space.facility_id.in_(facility_ids))
+    )
+    return {row.id: row.facility_id for row in rows}
+
+
 async def sharing_facilities(
     session: AsyncSession,
     *,

@@ -179,7 +179,7 @@ async def preview(
     counts = Counts(
         spaces=facility.spaces,
         chargers=facility.chargers,
-        opened=len(opened),
+        opened=[space.id for space in opened],
         opened_chargers=sum(space.kind == "charging" for space in opened),
     )
     usual = msgspec.structs.replace(plan, exceptions=(), closings=())

@@ -5,8 +5,9 @@ Falling short is told and never punished: nothing here refuses a plan.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.ids import new_id
 from parking_cloud.sharing.models import SharingRule
-from parking_cloud.sharing.rules import DAY, OFF, WORKING, Plan, Window, moment, open_times
+from parking_cloud.sharing.rules import DAY, OFF, WORKING, Plan, Window, alike, moment, open_times
 from parking_cloud.sharing.schemas import RuleStatus, Said
 from parking_cloud.sharing.times import Span, minutes_of, within, without
 
@@ -114,7 +115,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     spaces: int
     chargers: int
-    opened: int
+    opened: list[UUID]
     opened_chargers: int
 
 
@@ -133,20 +134,29 @@ def shortfalls(
     """Where a plan opens less than the rule asks, in the week that begins on `monday`."""
     found: list[Shortfall] = []
     for what, has, opened, least in (
-        ("spaces", counts.spaces, counts.opened, rule.least_spaces_percent),
+        ("spaces", counts.spaces, len(counts.opened), rule.least_spaces_percent),
         ("chargers", counts.chargers, counts.opened_chargers, rule.least_chargers_percent),
     ):
         if has and opened * 100 < least * has:
             found.append(Shortfall(what=what, asked=least, given=round(opened * 100 / has, 1)))
     week = Span(moment(monday, 0), moment(monday + timedelta(days=7), 0))
-    asked = open_times(Plan(windows=template(rule, work_start, work_end)), week).times
-    missing = minutes_of(without(asked, open_times(plan, week).times))
-    if missing:
-        total = minutes_of(within(asked, week))
-        found.append(
-            Shortfall(what="hours", asked=round(total / 60, 1), given=round((total - missing) / 60, 1))
-        )
+    asked = within(open_times(Plan(windows=template(rule, work_start, work_end)), week).times, week)
+    most = -(-counts.spaces * rule.least_spaces_percent // 100)
+    total, given = minutes_of(asked), _given(plan, counts.opened, most, asked, week)
+    if given < total:
+        found.append(Shortfall(what="hours", asked=round(total / 60, 1), given=round(given / 60, 1)))
     return found
+
+
+def _given(plan: Plan, opened: Sequence[UUID], most: int, asked: list[Span], week: Span) -> int:
+    """Minutes of the asked times in which the spaces are open that have to be, those that are open longest:
+    what the last of them opens. One that is open all night does not stand for the others."""
+    by_space: list[int] = []
+    for group in alike(plan, opened):
+        missing = without(asked, open_times(plan, week, group[0]).times)
+        by_space += [minutes_of(asked) - minutes_of(missing)] * len(group)
+    counted = sorted(by_space, reverse=True)[: max(most, 1)]
+    return min(counted, default=0)
 
 
 def exempt(rule: Rule | None, code: str) -> Exemption | None:

@@ -168,15 +168,22 @@ def window_at(plan: Plan, at: datetime, space_id: UUID | None = None) -> Span | 
 
 def spaces_open(plan: Plan, spaces: Sequence[UUID], asked: Sequence[Span]) -> list[UUID]:
     """Those of a facility's shared spaces that are open for all of the asked times, in the given order."""
-    kept: dict[tuple[bool, ...], bool] = {}
-    found: list[UUID] = []
+    kept = {
+        space
+        for group in alike(plan, spaces)
+        if all(open_for(plan, span, group[0]) is not None for span in asked)
+        for space in group
+    }
+    return [space for space in spaces if space in kept]
+
+
+def alike(plan: Plan, spaces: Sequence[UUID]) -> list[list[UUID]]:
+    """Spaces in groups that are open at the same times."""
+    groups: dict[tuple[bool, ...], list[UUID]] = {}
     for space in spaces:
-        alike = tuple(w.space_ids is None or space in w.space_ids for w in plan.windows)
-        if alike not in kept:
-            kept[alike] = all(open_for(plan, span, space) is not None for span in asked)
-        if kept[alike]:
-            found.append(space)
-    return found
+        key = tuple(w.space_ids is None or space in w.space_ids for w in plan.windows)
+        groups.setdefault(key, []).append(space)
+    return list(groups.values())
 
 
 def hour_price(plan: Plan, asked: Span) -> Fen | None:

@@ -5,37 +5,39 @@ What is published is kept as it was; a later correction of a stay or a payment d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.payments.facts import charge_facts
-from parking_cloud.registry.sharing import SharedSpace, SharingFacility, shared_spaces, sharing_facilities
-from parking_cloud.sharing import rules
-from parking_cloud.sharing.plans import published
-from parking_cloud.sharing.rules import Plan, moment
+from parking_cloud.registry.sharing import (
+    SharingFacility,
+    facility_of_spaces,
+    shared_spaces,
+    sharing_facilities,
+)
+from parking_cloud.sharing.rules import moment
+from parking_cloud.sharing.schemas import Why
 from parking_cloud.sharing.times import Span
 from parking_cloud.sharing.turn_away_records import turn_away_counts
-from parking_cloud.sharing.use_models import SharingMonth
+from parking_cloud.sharing.use_models import SharingMonth, SharingSpaceDay
 from parking_cloud.sharing.use_rules import (
     GOAL,
     DayLooks,
     Verdict,
+    due_on,
     judge,
     month_before,
     next_month,
     open_hours,
 )
-
-PUBLISHED_ON = 2
-"""The day of the month on which the month before is published: by then its last night is over and paid."""
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,12 +94,12 @@ async def month_use(
     ids = [facility.id for facility in facilities]
     booked = await _booked(session, ids, span)
     away = await turn_away_counts(session, *span)
-    opened = await _opened(session, ids, span)
-    verdicts = await _verdicts(session, ids, month)
+    looks = await _looks(session, ids, month)
+    verdicts = {id_: [judge(days) for days in spaces] for id_, spaces in looks.items()}
     by_facility = {
         id_: Use(
-            opened=opened.get(id_, (0, 0.0))[0],
-            open_hours=opened.get(id_, (0, 0.0))[1],
+            opened=len(looks.get(id_, ())),
+            open_hours=round(sum(map(open_hours, looks.get(id_, ()))), 1),
             booked_hours=booked.hours.get(id_, 0.0),
             bookings=booked.bookings.get(id_, 0),
             turned_away=away.get(id_, 0),
@@ -139,51 +141,29 @@ def _by_institution(facilities: Sequence[SharingFacility], uses: dict[UUID, Use]
     return sorted(shared, key=lambda row: (-row.use.opened, row.institution))
 
 
-async def _opened(
-    session: AsyncSession, facility_ids: Sequence[UUID], span: Span
-) -> dict[UUID, tuple[int, float]]:
-    """How many spaces were open at any time, and for how long in all, by the plans as they are."""
-    plans = await published(session, span.start, facility_ids)
-    shared = await shared_spaces(session, plans)
-    found: dict[UUID, tuple[int, float]] = {}
-    for facility, spaces in shared.items():
-        count, hours = 0, 0.0
-        for alike in _alike(plans[facility], spaces):
-            times = rules.open_times(plans[facility], span, alike[0].id).times
-            if times:
-                count, hours = count + len(alike), hours + open_hours(times, len(alike))
-        found[facility] = (count, round(hours, 1))
-    return found
-
-
-def _alike(plan: Plan, spaces: Sequence[SharedSpace]) -> list[list[SharedSpace]]:
-    """Spaces in groups that are open at the same times."""
-    groups: dict[tuple[bool, ...], list[SharedSpace]] = {}
-    for space in spaces:
-        key = tuple(window.space_ids is None or space.id in window.space_ids for window in plan.windows)
-        groups.setdefault(key, []).append(space)
-    return list(groups.values())
-
-
 async def _booked(session: AsyncSession, facility_ids: Sequence[UUID], span: Span) -> _Booked:
+    """What was booked, for how long it was held, and all money that was kept, also of what was given back."""
     values: dict[str, Any] = {"ids": list(facility_ids), "start": span.start, "end": span.end}
     hours = await session.execute(
         text(
-            "select b.facility_id, sum(extract(epoch from least(upper(s.during), :end)"
-            "  - greatest(lower(s.during), :start)))::float8 / 3600 as hours"
-            " from booking b join booking_slot s on s.booking_id = b.id and not s.lost"
-            " where b.facility_id = any(:ids) and b.state in ('confirmed', 'ended')"
-            " and b.ends_at > :start and b.starts_at < :end and s.during && tstzrange(:start, :end)"
-            " group by 1"
+            "select facility_id,"
+            " sum(extract(epoch from least(until, :end) - greatest(since, :start)))::float8 / 3600 as hours"
+            " from (select b.facility_id, lower(s.during) as since,"
+            "   case when b.state = 'cancelled' then least(upper(s.during), b.over_at)"
+            "   else upper(s.during) end as until"
+            "   from booking b join booking_slot s on s.booking_id = b.id and not s.lost"
+            "   where b.facility_id = any(:ids) and b.state in ('confirmed', 'ended', 'cancelled')"
+            "   and b.ends_at > :start and b.starts_at < :end and s.during && tstzrange(:start, :end)) held"
+            " where until > greatest(since, :start) group by 1"
         ),
         values,
     )
     begun = (
         await session.execute(
             text(
-                "select facility_id, why, extends, charge_id from booking where facility_id = any(:ids)"
-                " and starts_at >= :start and starts_at < :end and (state in ('confirmed', 'ended',"
-                " 'turned_away') or why = 'closed')"
+                "select facility_id, why, extends, charge_id, state in ('confirmed', 'ended', 'turned_away')"
+                " or state = 'cancelled' and over_at > starts_at as had from booking"
+                " where facility_id = any(:ids) and starts_at >= :start and starts_at < :end"
             ),
             values,
         )
@@ -191,7 +171,7 @@ async def _booked(session: AsyncSession, facility_ids: Sequence[UUID], span: Spa
     charges = await charge_facts(session, [row.charge_id for row in begun if row.charge_id])
     found = _Booked({}, {row.facility_id: round(row.hours, 1) for row in hours}, {}, {})
     for row in begun:
-        counted = found.closed if row.why == "closed" else found.bookings
+        counted = found.closed if row.why == Why.CLOSED else found.bookings if row.had else {}
         if row.extends is None:
             counted[row.facility_id] = counted.get(row.facility_id, 0) + 1
         if row.charge_id in charges:
@@ -200,12 +180,12 @@ async def _booked(session: AsyncSession, facility_ids: Sequence[UUID], span: Spa
     return found
 
 
-async def _verdicts(
+async def _looks(
     session: AsyncSession, facility_ids: Sequence[UUID], month: date
-) -> dict[UUID, list[Verdict]]:
-    """How each shared space was found in a month, by facility."""
-    shared = await shared_spaces(session, facility_ids)
-    facility_of = {space.id: facility for facility, spaces in shared.items() for space in spaces}
+) -> dict[UUID, list[list[DayLooks]]]:
+    """How each space was found that was open in a month, by facility: what was seen, whatever is planned by
+    now."""
+    facility_of = await facility_of_spaces(session, facility_ids)
     rows = await session.execute(
         text(
             "select space_id, looks, usable, unknown from sharing_space_day"
@@ -213,28 +193,40 @@ async def _verdicts(
         ),
         {"ids": list(facility_of), "first": month, "last": next_month(month)},
     )
-    days: dict[UUID, list[DayLooks]] = {}
-    for space, *looks in rows:
-        days.setdefault(space, []).append(DayLooks(*looks))
-    found: dict[UUID, list[Verdict]] = {}
-    for space, each in days.items():
-        found.setdefault(facility_of[space], []).append(judge(each))
+    found: dict[UUID, list[list[DayLooks]]] = {}
+    for space, days in _by_space(rows).items():
+        found.setdefault(facility_of[space], []).append(days)
     return found
 
 
-async def publish_month(session: AsyncSession, now: datetime) -> bool:
-    """Publish the month before, once; whether it was done now. The worker's job."""
+def _by_space(rows: Iterable[Any]) -> dict[UUID, list[DayLooks]]:
+    days: dict[UUID, list[DayLooks]] = {}
+    for space, *looks in rows:
+        days.setdefault(space, []).append(DayLooks(*looks))
+    return days
+
+
+async def publish_months(session: AsyncSession, now: datetime) -> list[date]:
+    """Publish the months that are over and not published yet, each once; which. One of which there is nothing
+    to say is left out. The worker's job."""
     today = city_time(now).date()
-    if today.day < PUBLISHED_ON:
-        return False
-    month = month_before(today)
-    if await session.get(SharingMonth, month) is not None:
-        return False
-    found = await month_use(session, month, now)
-    if not found.institutions:
-        return False
-    await keep_month(session, found, now)
-    return True
+    month, done = await _first_missing(session, today), []
+    while due_on(month) <= today:
+        found = await month_use(session, month, now)
+        if found.institutions:
+            await keep_month(session, found, now)
+            done.append(month)
+        month = next_month(month)
+    return done
+
+
+async def _first_missing(session: AsyncSession, today: date) -> date:
+    """After the newest that is published; else where the looks begin."""
+    newest: date | None = await session.scalar(select(func.max(SharingMonth.month)))
+    if newest is not None:
+        return next_month(newest)
+    first: date | None = await session.scalar(select(func.min(SharingSpaceDay.day)))
+    return month_before(today) if first is None else first.replace(day=1)
 
 
 async def keep_month(session: AsyncSession, found: MonthUse, now: datetime) -> None:
@@ -282,9 +274,7 @@ async def taken_spaces_of(
             "first": (city_time(now) - timedelta(days=30)).date(),
         },
     )
-    days: dict[UUID, list[DayLooks]] = {}
-    for space, *looks in rows:
-        days.setdefault(space, []).append(DayLooks(*looks))
+    days = _by_space(rows)
     bad = {space for space, each in days.items() if judge(each) in (Verdict.TAKEN, Verdict.SILENT)}
     return {
         facility: [space.number for space in spaces if space.id in bad]

@@ -29,6 +29,8 @@ class SharingSpaceDay(Base):
     """It was free, or somebody had it booked."""
     unknown: Mapped[int]
     """Nobody could say: its sensor is silent, and nothing counts there."""
+    looked_at: Mapped[datetime]
+    """The last time: whatever looks again within ten minutes counts nothing twice."""
 
 
 class SharingMonth(Base):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from parking_cloud.kernel.clock import city_time
-from parking_cloud.sharing.times import Span, minutes_of
 
 GOAL = 3500
 """Spaces that institutions and state enterprises are to open: 湖综执〔2024〕10号, 2024-03-18."""
+LOOKED_EVERY = timedelta(minutes=10)
 LEAST_LOOKS = 3
 """A day with fewer says nothing."""
 LEAST_DAYS = 5
 """A space with fewer days is not judged."""
 SHARE = 0.9
 """Of the days that were looked at: a space is never usable that was not on so many of them."""
+
+
+PUBLISHED_ON = 2
+"""The day of the month on which the month before is published: by then its last night is over and paid."""
 
 
 class DayLooks(NamedTuple):
@@ -62,6 +66,11 @@ def next_month(first: date) -> date:
     return (first + timedelta(days=32)).replace(day=1)
 
 
-def open_hours(times: Sequence[Span], spaces: int) -> float:
-    """Hours of spaces."""
-    return round(minutes_of(list(times)) * spaces / 60, 1)
+def open_hours(days: Iterable[DayLooks]) -> float:
+    """Hours of spaces, by how often they were found to be open."""
+    return sum(day.looks for day in days) * LOOKED_EVERY / timedelta(hours=1)
+
+
+def due_on(month: date) -> date:
+    """The day on which a month is published."""
+    return next_month(month).replace(day=PUBLISHED_ON)

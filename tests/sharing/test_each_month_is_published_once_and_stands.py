@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,10 +18,13 @@ from parking_cloud.app import create_app
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.sharing import ending
+from parking_cloud.sharing.looking import look_at_open_spaces
+from parking_cloud.sharing.planning import save_plan
 from parking_cloud.sharing.turning_away import TurnedAwayIn, say_turned_away
-from parking_cloud.sharing.use import month_use, publish_month, published_month, published_months
+from parking_cloud.sharing.use import month_use, publish_months, published_month, published_months
+from parking_cloud.sharing.use_rules import LOOKED_EVERY
 from tests.sharing.gate_parts import manager
-from tests.sharing.parts import FRIDAY_NOON, hall, hours, owner, pays
+from tests.sharing.parts import CHIEF, FRIDAY_NOON, hall, hours, owner, pays, plan
 from tests.tariffs.parts import city
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -31,8 +34,15 @@ NOVEMBER = date(2026, 11, 1)
 SECOND_OF_DECEMBER = city("2026-12-02 00:30")
 
 
+async def looked(session: AsyncSession, since: datetime) -> None:
+    """Three times, every ten minutes."""
+    for number in range(3):
+        await look_at_open_spaces(session, since + number * LOOKED_EVERY)
+
+
 async def a_month(session: AsyncSession) -> None:
-    """Two institutions. At one: two hours used, one booking given back, one driver turned away."""
+    """Two institutions. At one: two hours used, one booking given back, one driver turned away. Both were
+    open, and looked at, for half an hour."""
     await hall(session, spaces=3)
     await hall(session, spaces=2, code="library")
     drivers = [
@@ -46,6 +56,7 @@ async def a_month(session: AsyncSession) -> None:
     await ending.cancel(session, drivers[1].id, booked[1].id, FRIDAY_NOON)
     said = TurnedAwayIn()
     await say_turned_away(session, drivers[2].id, booked[2].id, said, SEVEN, timedelta(hours=2))
+    await looked(session, SEVEN)
     await session.commit()
 
 
@@ -58,15 +69,54 @@ async def test_a_month_is_counted(session: AsyncSession) -> None:
     assert use.revenue == 800, "of three bookings two were paid back"
     assert (library.use.opened, library.use.bookings) == (2, 0)
     assert (found.goal, found.city.opened, found.city.revenue) == (3500, 5, 800)
-    # 21 workdays from 18:30 to 8:00, less what lies before and after November, and 9 days off.
-    assert use.open_hours == pytest.approx(3 * (21 * 13.5 + 9 * 24), rel=0.05)
+    assert (use.open_hours, library.use.open_hours) == (1.5, 1)
+
+
+async def test_a_month_is_what_was_open_in_it_whatever_is_planned_since(session: AsyncSession) -> None:
+    facility = await hall(session, spaces=3)
+    await looked(session, SEVEN)
+    first_of_december = city("2026-12-01 09:00")
+    await save_plan(session, CHIEF, facility, plan(published=False), first_of_december)
+    use = (await month_use(session, NOVEMBER, SECOND_OF_DECEMBER)).city
+    assert (use.opened, use.open_hours) == (3, 1.5)
+    await save_plan(session, CHIEF, facility, plan(), first_of_december)
+    assert (await month_use(session, date(2026, 10, 1), SECOND_OF_DECEMBER)).city.opened == 0
+
+
+async def test_money_that_is_kept_of_a_booking_given_back_counts_and_so_does_its_time(
+    session: AsyncSession,
+) -> None:
+    await hall(session)
+    driver = await owner(session)
+    booked = await driver.books(session, SEVEN, SEVEN + hours(2))
+    await pays(session, booked, FRIDAY_NOON)
+    await ending.cancel(session, driver.id, booked.id, SEVEN + hours(1.5))
+    use = (await month_use(session, NOVEMBER, SECOND_OF_DECEMBER)).city
+    assert (use.bookings, use.booked_hours, use.revenue) == (1, 1.5, 700), (
+        "half of the last half hour went back"
+    )
+
+
+async def test_months_that_nobody_published_in_time_are_made_up_for(session: AsyncSession) -> None:
+    await hall(session)
+    await looked(session, city("2026-11-30 19:00"))
+    for day in ("2026-12-10 19:00", "2027-03-01 19:00"):
+        at = city(day)
+        await session.execute(
+            text("insert into sharing_space_day select id, :day, 3, 3, 0, :at from space"),
+            {"day": at.date(), "at": at},
+        )
+    late = city("2027-04-02 01:00")
+    december, march = date(2026, 12, 1), date(2027, 3, 1)
+    assert await publish_months(session, late) == [NOVEMBER, december, march], "in two nothing was open"
+    assert await publish_months(session, late + hours(1)) == []
 
 
 async def test_it_is_published_once_and_cannot_be_changed(session: AsyncSession) -> None:
     await a_month(session)
-    assert not await publish_month(session, city("2026-12-01 12:00"))
-    assert await publish_month(session, SECOND_OF_DECEMBER)
-    assert not await publish_month(session, SECOND_OF_DECEMBER + hours(1))
+    assert not await publish_months(session, city("2026-12-01 12:00"))
+    assert await publish_months(session, SECOND_OF_DECEMBER) == [NOVEMBER]
+    assert not await publish_months(session, SECOND_OF_DECEMBER + hours(1))
     await session.commit()
     found = await published_month(session, NOVEMBER)
     assert found is not None
@@ -90,7 +140,7 @@ async def test_over_http_everybody_sees_what_is_published_and_managers_their_own
     url = "/v1/sharing/use"
     async with AsyncTestClient[Any](create_app(settings, FixedClock(SECOND_OF_DECEMBER))) as client:
         assert (await client.get(url)).status_code == 404
-        await publish_month(session, SECOND_OF_DECEMBER)
+        await publish_months(session, SECOND_OF_DECEMBER)
         await session.commit()
         shown = (await client.get(f"{url}?month=2026-11")).json()
         assert shown["use"]["city"]["opened"] == 5
@@ -110,7 +160,7 @@ async def test_the_page_shows_it_in_both_languages(session: AsyncSession, settin
         empty = await client.get("/sharing?lang=en")
         assert (empty.status_code, "not published yet" in empty.text) == (200, True)
         await a_month(session)
-        await publish_month(session, SECOND_OF_DECEMBER)
+        await publish_months(session, SECOND_OF_DECEMBER)
         await session.commit()
         english = (await client.get("/sharing?lang=en&month=2026-11")).text
         chinese = (await client.get("/sharing?lang=zh-CN")).text

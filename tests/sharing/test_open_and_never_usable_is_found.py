@@ -130,6 +130,52 @@ async def test_a_space_taken_by_who_booked_it_is_used_as_it_should_be(session: A
 
 @pytest.mark.stack
 @pytest.mark.anyio
+async def test_a_space_that_somebody_took_once_it_was_open_to_all_is_used_as_it_should_be(
+    session: AsyncSession,
+) -> None:
+    facility = await hall(session, spaces=2)
+    devices = await with_sensors(session, 2)
+    for night in range(5):
+        before, after = (SEVEN + timedelta(days=night) + hours(by) for by in (-1, -0.25))
+        for at, stands, frame in ((before, (True, False), 2), (after, (True, True), 3), (after, None, 4)):
+            gone = at + hours(13)
+            seen = [
+                observed(d, at=at if stands else gone, occupied=o, frame=10 * night + frame)
+                for d, o in zip(devices, stands or (False, False), strict=True)
+            ]
+            await project(session, seen)
+            await session.execute(text("update space_state set settles_at = null"))
+            if stands and stands[1]:
+                for later in range(0, 12, 3):
+                    await look_at_open_spaces(session, SEVEN + timedelta(days=night, hours=later))
+    await session.commit()
+    assert await taken_spaces_of(session, [facility], SEVEN + timedelta(days=7)) == {facility: ["001"]}
+
+
+@pytest.mark.stack
+@pytest.mark.anyio
+async def test_where_only_bookings_come_in_whoever_came_without_one_has_taken_it(
+    session: AsyncSession,
+) -> None:
+    await spaces_seen(session, SEVEN - hours(0.25), True)
+    await nights(session, 1)
+    assert await session.scalar(text("select usable from sharing_space_day")) == 4
+    await session.execute(text("update sharing_plan set walk_in = false"))
+    await look_at_open_spaces(session, SEVEN + hours(12.5))
+    assert await session.scalar(text("select usable from sharing_space_day")) == 4
+
+
+@pytest.mark.stack
+@pytest.mark.anyio
+async def test_several_workers_look_once_in_ten_minutes(session: AsyncSession) -> None:
+    await hall(session)
+    for minute in (0, 1, 5, 10, 11, 20):
+        await look_at_open_spaces(session, SEVEN + timedelta(minutes=minute))
+    assert await session.scalar(text("select looks from sharing_space_day")) == 3
+
+
+@pytest.mark.stack
+@pytest.mark.anyio
 async def test_closed_spaces_are_not_looked_at(session: AsyncSession) -> None:
     await hall(session)
     assert await look_at_open_spaces(session, SEVEN - hours(5)) == 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,10 +119,11 @@ def test_a_month_ends_on_the_same_day(day: date, until: date) -> None:
 
 def test_what_a_plan_falls_short_of() -> None:
     monday = date(2026, 11, 16)
-    enough = Counts(spaces=100, chargers=10, opened=30, opened_chargers=3)
+    thirty = [uuid4() for _ in range(30)]
+    enough = Counts(spaces=100, chargers=10, opened=thirty, opened_chargers=3)
     hours = {"work_start": NINE, "work_end": FIVE_THIRTY, "monday": monday}
     assert shortfalls(BEST_KNOWN, ASKED, enough, **hours) == []  # type: ignore[arg-type]
-    few = Counts(spaces=100, chargers=10, opened=29, opened_chargers=0)
+    few = Counts(spaces=100, chargers=10, opened=thirty[1:], opened_chargers=0)
     weekends = Plan(windows=ASKED.windows[:1])
     found = shortfalls(BEST_KNOWN, weekends, few, **hours)  # type: ignore[arg-type]
     assert [(each.what, each.asked, each.given) for each in found] == [
@@ -129,6 +131,22 @@ def test_what_a_plan_falls_short_of() -> None:
         ("chargers", 30, 0),
         ("hours", 115.5, 48),
     ]
+
+
+def test_one_space_that_is_open_all_night_does_not_stand_for_the_others() -> None:
+    spaces = [uuid4() for _ in range(40)]
+    counts = Counts(spaces=100, chargers=0, opened=spaces, opened_chargers=0)
+
+    def found(of_evenings: int) -> list[tuple[str, float]]:
+        evenings = frozenset(spaces[:of_evenings])
+        windows = [msgspec.structs.replace(w, space_ids=evenings) for w in ASKED.windows[1:]]
+        plan = Plan(windows=(*ASKED.windows[:1], *windows))
+        short = shortfalls(
+            BEST_KNOWN, plan, counts, work_start=NINE, work_end=FIVE_THIRTY, monday=date(2026, 11, 16)
+        )
+        return [(each.what, each.given) for each in short]
+
+    assert (found(1), found(29), found(30)) == ([("hours", 48)], [("hours", 48)], [])
 
 
 # by property
