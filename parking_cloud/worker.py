@@ -43,7 +43,7 @@ from parking_cloud.notices.events import tell_of_vehicles
 from parking_cloud.occupancy.certainty import refresh_certainty
 from parking_cloud.occupancy.clocks import ClockWatch
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
-from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes
+from parking_cloud.occupancy.events import FACILITY_CHANGED, publish_changes, tell_relayed
 from parking_cloud.occupancy.history import ensure_partitions
 from parking_cloud.occupancy.profiling import refresh_profiles
 from parking_cloud.occupancy.projector import Projected, forget_silent_spaces, project, settle_spaces
@@ -313,8 +313,10 @@ class Worker:
     async def _relay_all(self) -> None:
         passed_on = outbox.MOST_AT_ONCE
         while passed_on == outbox.MOST_AT_ONCE:
+            began = datetime.now(UTC)
             async with transaction(self._sessions) as session:
                 passed_on = await outbox.relay(session, self._redis, self._handlers)
+        await tell_relayed(self._redis, began)
 
     async def _push_corrections(self) -> None:
         """Tell operators' own systems what was corrected here."""

@@ -2,7 +2,10 @@
 
 Numbers are read from the database after a place in the stream was noted, and from there the stream is
 followed: nothing lies between. Where the stream has been cut off before that place (or Redis was emptied),
-the numbers are read again. While it cannot be read, answers say until when everything was heard.
+the numbers are read again. With the stream the worker's own word is read, until when it has passed on all that
+was reported: a stream that is merely silent tells nothing. Until then answers say that everything was heard.
+
+Whatever goes wrong is told and tried again: a process whose index stood still would go on answering.
 """
 
 from __future__ import annotations
@@ -10,17 +13,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 
 from parking_cloud.guidance.loading import Known, Loader
 from parking_cloud.kernel.clock import Clock
-from parking_cloud.occupancy.events import EVENTS_STREAM, FacilityEvent
+from parking_cloud.occupancy.events import EVENTS_STREAM, FacilityEvent, relayed_at
 from sensor_gateway.streams import newest_id, read_after, read_range
 
 RELOAD_EVERY = timedelta(seconds=60)
@@ -29,6 +30,10 @@ _SILENCE = timedelta(seconds=5)
 _SLOWEST_S = 10.0
 _PAUSE_S = 0.5
 """Between two readings of the database, whatever is told."""
+_MOST = 500
+"""Entries of the stream that are read at once."""
+_FIRST_TRY_S = 1.0
+"""So long the first load waits for a place in the stream, without which it has to be made again."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +49,9 @@ class Follower:
         self._decode = msgspec.json.Decoder(FacilityEvent).decode
         self._wanted = asyncio.Event()
         self._position = ""
+        self._read_at: datetime | None = None
+        """When the stream was last read, whether or not there was anything."""
+        self._tried = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -60,21 +68,25 @@ class Follower:
 
     async def _reload(self) -> None:
         delay, complete = 0.2, False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._tried.wait(), _FIRST_TRY_S)
         while True:
-            now, heard_at = self._clock.now(), self._known.heard_at
-            deaf = heard_at is None or now - heard_at > _SILENCE
+            now = self._clock.now()
+            deaf = self._read_at is None or now - self._read_at > _SILENCE
             numbers = deaf or not complete or self._wanted.is_set()
             self._wanted.clear()
             complete = False
             try:
                 await self._loader.load(now, numbers=numbers)
                 complete = True
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("the index cannot be loaded; trying again", error=str(error).splitlines()[0])
+            except Exception as error:
+                log.warning("the index cannot be loaded; trying again", error=_first_line(error))
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _SLOWEST_S)
                 continue
             delay = 0.2
+            if not self._wanted.is_set():
+                self._known.whole = True
             await asyncio.sleep(_PAUSE_S)
             await self._wait_for_more()
 
@@ -86,39 +98,59 @@ class Follower:
                 return
             except TimeoutError:
                 pass
-            with suppress(SQLAlchemyError, OSError):
+            try:
                 await self._loader.load_shared(self._clock.now())
+            except Exception as error:
+                log.warning("what can be booked cannot be read", error=_first_line(error))
 
     async def _follow(self) -> None:
         delay = 0.1
         while True:
             try:
-                await self._find_place()
-                entries = await read_after(
-                    self._redis, EVENTS_STREAM, self._position, count=500, block_ms=1000
+                await self._read_on()
+                delay = 0.1
+            except Exception as error:
+                log.warning(
+                    "events cannot be followed; trying again", error=_first_line(error), delay_s=delay
                 )
-            except (RedisError, OSError) as error:
-                log.warning("events stream cannot be read; trying again", error=str(error), delay_s=delay)
+                self._tried.set()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
-                continue
-            delay = 0.1
-            self._known.heard_at = self._clock.now()
-            for entry_id, fields in entries:
-                self._position = entry_id.decode()
+
+    async def _read_on(self) -> None:
+        """Take what is new. An entry that cannot be read is passed over, and what it told is read again."""
+        known = self._known
+        await self._find_place()
+        self._tried.set()
+        # Before the stream: all that was passed on until then stands on it.
+        relayed = await relayed_at(self._redis)
+        entries = await read_after(self._redis, EVENTS_STREAM, self._position, count=_MOST, block_ms=1000)
+        self._read_at = self._clock.now()
+        for entry_id, fields in entries:
+            self._position = entry_id.decode()
+            try:
                 self._take(self._decode(fields[b"e"]))
+            except (KeyError, ValueError) as error:
+                log.warning("an event cannot be read", entry=self._position, error=_first_line(error))
+                self._miss()
+        if relayed is not None and known.whole and len(entries) < _MOST:
+            known.heard_at = max(known.heard_at or relayed, min(relayed, self._read_at))
+
+    def _miss(self) -> None:
+        """Something was told that was not heard: the numbers are to be read anew."""
+        self._known.whole = False
+        self._wanted.set()
 
     async def _find_place(self) -> None:
         """Where to go on reading: where we were, if the stream still goes on from there."""
-        heard_at = self._known.heard_at
-        if self._position and heard_at and self._clock.now() - heard_at < _SILENCE:
+        if self._position and self._read_at and self._clock.now() - self._read_at < _SILENCE:
             return
         newest = await newest_id(self._redis, EVENTS_STREAM)
         first = await read_range(self._redis, EVENTS_STREAM, "-", count=1)
         whole = self._position and first and _order(first[0][0].decode()) <= _order(self._position)
         if not whole or _order(newest) < _order(self._position):
             self._position = newest
-            self._wanted.set()
+            self._miss()
 
     def _take(self, event: FacilityEvent) -> None:
         at = self._known.index.row_of.get(event.id)
@@ -127,6 +159,10 @@ class Follower:
         else:
             self._known.told.add(at)
             self._known.index.tell(at, event.free, event.unknown, event.observed_at, event.quality)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _order(entry_id: str) -> tuple[int, int]:

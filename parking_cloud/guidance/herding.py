@@ -82,9 +82,14 @@ class Sent:
             self._shown[slot] += weight
         if slot:
             self._before[slot, column + 1 :] += weight
-        row = self._rows.get(sending.facility_id)
+        row = self._row(sending.facility_id)
         if row is not None:
             self.touched.add(row)
+
+    def _row(self, facility_id: UUID) -> int | None:
+        """None also for a row that has come since `arrange`, which gives it what was sent meanwhile."""
+        row = self._rows.get(facility_id)
+        return row if row is not None and row < len(self._slot_of_row) else None
 
     def before(self, rows: NDArray[np.intp], seen_s: Floats, arrive_s: Floats | float) -> Floats:
         """For each row: drivers who come before `arrive_s` and are not in a count seen at `seen_s`.
@@ -117,7 +122,7 @@ class Sent:
             self._grow()
         slot = self._slots[sending.facility_id] = self._unused.pop()
         self._ids[slot] = sending.facility_id
-        row = self._rows.get(sending.facility_id)
+        row = self._row(sending.facility_id)
         if row is not None:
             self._slot_of_row[row] = slot
         return slot
@@ -155,7 +160,7 @@ class Sent:
             self._ids[slot] = None
             del self._slots[facility_id]
             self._unused.append(slot)
-            row = self._rows.get(facility_id)
+            row = self._row(facility_id)
             if row is not None:
                 self._slot_of_row[row] = 0
 

@@ -63,12 +63,14 @@ class AllHopes:
         self._sent = sent
         self._stale_s = stale_s
         self._sets: OrderedDict[int, Hopes] = OrderedDict()
+        self._size = index.size
         self._last_stamp = 0
         self._second = 0
 
     def forget(self) -> None:
         """Profiles or facilities are others now."""
         self._sets.clear()
+        self._size = self._index.size
 
     def at(self, rows: Rows, now: datetime, arrive_at: datetime) -> tuple[Floats, Hopes]:
         """What awaits at each row, by column (CHANCE, …); and where what was said of them is kept."""
@@ -77,6 +79,8 @@ class AllHopes:
             self._second = int(now_s) // HOLDS_S
             for hopes in self._sets.values():
                 hopes.stamp = 0
+        if self._size != self._index.size:
+            self.forget()
         self._take_changes()
         ahead_min = _steps((arrive_at.timestamp() - now_s) / 60.0)
         hopes = self._set(ahead_min)
@@ -98,7 +102,7 @@ class AllHopes:
 
     def _set(self, ahead_min: int) -> Hopes:
         hopes = self._sets.get(ahead_min)
-        if hopes is None or len(hopes.stamps) != self._index.size:
+        if hopes is None:
             hopes = Hopes(self._index.size)
             self._sets[ahead_min] = hopes
             most = max(_LEAST_SETS, _BYTES // (self._index.size * 8 * (_COLUMNS + 1)))

@@ -31,6 +31,8 @@ _AHEAD = timedelta(days=366)
 _SCORES_EVERY = 10
 """Scores are made once a day."""
 _CURRENT = timedelta(seconds=10)
+_LOADED = timedelta(minutes=2)
+"""Without a load for so long, what is known of places, prices and bookings is not called current."""
 
 Sums = dict[int, int]
 Sessions = async_sessionmaker[AsyncSession]
@@ -51,14 +53,21 @@ class Known:
         self.told: set[int] = set()
         """Rows of which the stream told something since a page of numbers was asked for."""
         self.heard_at: datetime | None = None
-        """Until when the stream has been heard."""
-        self.read_at: datetime | None = None
-        """When everybody's numbers were last asked for."""
+        """Until when all that was reported has been passed on by the worker, and heard here."""
+        self.whole = False
+        """Nothing is missing between the numbers read from the database and those that the stream told."""
+        self.loaded_at: datetime | None = None
+        """When everything was last found to be as in the database."""
 
     def heard(self, now: datetime) -> tuple[datetime, bool]:
-        """Until when all that was reported is known; and whether that is now, as far as can be told."""
-        known = [moment for moment in (self.heard_at, self.read_at) if moment is not None]
-        return max(known), now - max(known) <= _CURRENT
+        """Until when all that was reported is known; and whether that is now, as far as can be told.
+
+        What stands in the database is no news where nobody brings it there: a process that never heard of
+        the worker says when it read, and that it is not current.
+        """
+        if self.heard_at is None or self.loaded_at is None:
+            return self.loaded_at or now, False
+        return self.heard_at, now - self.heard_at <= _CURRENT and now - self.loaded_at <= _LOADED
 
 
 class Loader:
@@ -72,6 +81,8 @@ class Loader:
         self._facility_sums: Sums = {}
         self._tariff_sums: Sums = {}
         self._loads = 0
+        self._profiled = -1
+        """So many facilities had their rows when all profiles were last read."""
 
     async def load(self, now: datetime, *, numbers: bool = True) -> None:
         """Take in everything that has changed since the last time.
@@ -82,18 +93,19 @@ class Loader:
         async with self._reading() as session:
             # In this order: what is assigned belongs to a facility that is there by then.
             tariff_sums = await assignment_sums(session)
-            before = len(known.index)
             await self._facilities(session)
             await self._tariffs(session, tariff_sums, now)
             if numbers:
                 await self._states(session)
-                known.read_at = now
             if self._loads % _SCORES_EVERY == 0:
                 known.index.rate(await scores(session))
             self._loads += 1
             await known.shared.load(session, now)
         async with transaction(self._sessions) as session:
-            await self._profiles(session, grown=len(known.index) > before)
+            await self._profiles(session)
+        # Not before: a question must not find a row of which there is no profile.
+        known.index.plant()
+        known.loaded_at = now
         known.loaded.set()
 
     async def load_shared(self, now: datetime) -> None:
@@ -132,7 +144,6 @@ class Loader:
             await asyncio.sleep(0)
         for gone in left:
             index.remove(gone)
-        index.plant()
         self._facility_sums = sums
 
     async def _tariffs(self, session: AsyncSession, sums: Sums, now: datetime) -> None:
@@ -166,14 +177,16 @@ class Loader:
         elif here:
             known.several[at] = here
 
-    async def _profiles(self, session: AsyncSession, *, grown: bool) -> None:
+    async def _profiles(self, session: AsyncSession) -> None:
         known = self._known
         index = known.index
-        kinds = index.kinds + [""] * (index.size - len(index))
-        if grown:
+        number = len(index)
+        kinds = index.kinds + [""] * (index.size - number)
+        if number != self._profiled:
             known.hopes.outlooks = await load_outlooks(session, index.row_of, kinds)
             known.hopes.forget()
             known.sent.arrange(index.row_of, index.size)
+            self._profiled = number
         else:
             await known.hopes.outlooks.refresh(session, index.row_of, kinds)
 

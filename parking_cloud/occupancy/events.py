@@ -18,6 +18,8 @@ FACILITY_CHANGED = "occupancy.facility_changed"
 """Outbox topic; the key is the facility's id. The numbers are read when it is relayed."""
 EVENTS_STREAM = "parking:occupancy:events"
 EVENTS_KEPT = 50_000
+RELAYED_KEY = "parking:occupancy:relayed"
+"""Until when the worker has passed on all that had been reported: it says so even when that was nothing."""
 
 
 class FacilityEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,3 +57,14 @@ async def publish_changes(session: AsyncSession, redis: Redis, messages: Sequenc
         )
         pipeline.xadd(EVENTS_STREAM, {"e": msgspec.json.encode(event)}, maxlen=EVENTS_KEPT, approximate=True)
     await pipeline.execute()
+
+
+async def tell_relayed(redis: Redis, at: datetime) -> None:
+    """Say that all that stood in the database at that moment is on the stream."""
+    await redis.set(RELAYED_KEY, at.isoformat())
+
+
+async def relayed_at(redis: Redis) -> datetime | None:
+    """Until when all that was reported is on the stream; None where that was never said."""
+    said = await redis.get(RELAYED_KEY)
+    return None if said is None else datetime.fromisoformat(said.decode())

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.guidance.schemas import PlaceOut, PlacesOut
 from parking_cloud.kernel.clock import CITY_ZONE, FixedClock
 from parking_cloud.kernel.settings import Settings
-from parking_cloud.occupancy.events import EVENTS_STREAM, FacilityEvent
+from parking_cloud.occupancy.events import EVENTS_STREAM, FacilityEvent, tell_relayed
 from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import OperatorIn, RegistryBatch
 from tests.factories import NOON, facility_id_of, load_small_city
@@ -58,9 +58,10 @@ async def test_an_event_changes_the_next_answer(
         for number in free:
             said = msgspec.structs.replace(event, free=number, occupied=100 - number)
             await redis.xadd(EVENTS_STREAM, {"e": msgspec.json.encode(said)})
+            await tell_relayed(redis, NOON)
             for _ in range(500):
                 after = by_code(answer := await places(client))["garage"]
-                if after.free == number:
+                if after.free == number and answer.current:
                     break
                 await asyncio.sleep(0.01)
             assert (after.free, after.observed_at, after.stale) == (number, NOON, False)
