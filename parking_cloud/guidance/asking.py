@@ -22,6 +22,8 @@ CONSIDERED = 64
 MOST_CONSIDERED = 1_024
 """And up to so many, where too few of those are of use (guidance/guide.py)."""
 SOONEST = timedelta(minutes=10)
+LATEST = timedelta(days=366)
+"""Tariffs and calendars are known no further ahead."""
 _LISTS = ("needs", "kinds")
 _NEEDS = {Need.CHARGER: "charging", Need.ACCESSIBLE: "accessible", Need.LARGE: "large"}
 
@@ -77,7 +79,9 @@ def read_query(query_string: bytes) -> PlacesQuery:
 
 
 def question_of(asked: PlacesQuery, now: datetime, travel: Travel) -> Question:
-    """Raises OutsideTheWorld."""
+    """Raises OutsideTheWorld, InvalidInput."""
+    if asked.arrive_at is not None and asked.arrive_at - now > LATEST:
+        raise InvalidInput(errors=[{"field": "arrive_at", "message": "Expected a time within 366 days"}])
     to = to_wgs84(Position(asked.lat, asked.lon), asked.crs)
     origin, arrive_at = None, asked.arrive_at
     if asked.from_lat is not None and asked.from_lon is not None:

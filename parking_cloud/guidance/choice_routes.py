@@ -14,13 +14,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.guards import public
 from parking_cloud.guidance.sent import SentStream
 from parking_cloud.kernel.clock import Clock
-from parking_cloud.kernel.limits import Limit, Limiter, network_of
+from parking_cloud.kernel.limits import Limit, Limiter, TooManyTries, network_of
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy import service as occupancy
 
 _MOST = 10
 _WINDOW = timedelta(minutes=10)
 """A driver changes their mind some times; who chooses more often means to drive others away."""
+_ONE_COUNTS_FOR = timedelta(minutes=30)
+"""Who chose a place is one driver on the way there, however often they say so."""
 
 
 class ChoiceIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +48,10 @@ async def choose(
     settings: Settings,
     data: ChoiceIn,
 ) -> ChoiceOut:
-    """Say that a driver goes to a place; nothing is kept of who. Past two hours it is not counted."""
+    """Say that a driver goes to a place; nothing is kept of who.
+
+    Not counted: what is past two hours from now, and what was said from the same address within half an hour.
+    """
     address = network_of(request.client.host if request.client else "")
     who = hmac.digest(settings.secret_key.encode(), address.encode(), "sha256").hex()[:32]
     now = clock.now()
@@ -54,6 +59,10 @@ async def choose(
     facility = await occupancy.get_facility(
         reading, data.facility, now=now, stale_after=timedelta(seconds=settings.stale_after_s)
     )
+    try:
+        await limiter.count([Limit(f"choices:{who}:{facility.id}", 1, _ONE_COUNTS_FOR)], now)
+    except TooManyTries:
+        return ChoiceOut(False)
     return ChoiceOut(await sent.choose(facility.id, data.arrive_at.timestamp()))
 
 

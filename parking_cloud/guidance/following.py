@@ -2,8 +2,8 @@
 
 Numbers are read from the database after a place in the stream was noted, and from there the stream is
 followed: nothing lies between. Where the stream has been cut off before that place (or Redis was emptied),
-the numbers are read again. With the stream the worker's own word is read, until when it has passed on all that
-was reported: a stream that is merely silent tells nothing. Until then answers say that everything was heard.
+the numbers are read again. With the stream the worker's own word is read, until when it has passed on all
+that was reported: a stream that is merely silent tells nothing.
 
 Whatever goes wrong is told and tried again: a process whose index stood still would go on answering.
 """

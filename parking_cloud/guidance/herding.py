@@ -25,6 +25,9 @@ SHOWN_WEIGHT = 0.05
 """Of drivers to whom a place is shown first and who choose none, so many go there all the same."""
 MOST_SHOWN = 2.0
 """What was merely shown lowers a place's chance by no more than so many drivers: anyone can ask anything."""
+MOST_SENT_SHARE, ALWAYS_SENT = 0.25, 2.0
+"""Drivers on their way to a place count up to this share of its capacity, and a few at the smallest: anyone
+can say that they come, and a place that stands half empty must not be talked full."""
 LATE_MIN = 3.0
 """A driver may be so late, and a count so slow: until then the arrival is not taken to be in the count."""
 MOST_PLACES = 16_384
@@ -163,6 +166,11 @@ class Sent:
             row = self._row(facility_id)
             if row is not None:
                 self._slot_of_row[row] = 0
+
+
+def believed(sent: Floats, capacity: Floats) -> Floats:
+    """Of those who were sent to each place, as many as may lower its chance."""
+    return np.minimum(sent, ALWAYS_SENT + MOST_SENT_SHARE * capacity)
 
 
 def chosen(facility_id: UUID, arrive_minute: int) -> Sending:

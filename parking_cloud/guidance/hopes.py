@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from parking_cloud.guidance import rules
 from parking_cloud.guidance.geodesy import Floats
-from parking_cloud.guidance.herding import Sent
+from parking_cloud.guidance.herding import Sent, believed
 from parking_cloud.guidance.index import FacilityIndex, Rows
 from parking_cloud.guidance.outlooks import Outlooks
 
@@ -123,9 +123,11 @@ class AllHopes:
         free = np.where(fresh, free, np.nan)
         age = np.where(fresh, age, 0.0)
         age += (index.quality.take(rows) == OUT_OF_RANGE) * rules.DOUBT_S
+        capacity = index.capacity.take(rows)
         sent = self._sent.before(rows, np.where(fresh, now_s - age, 0.0), now_s + ahead_min * 60.0)
+        sent = believed(sent, capacity)
         outlook = self.outlooks.at(
-            rows, index.capacity.take(rows), free, age, now=now, ahead_min=float(ahead_min), sent_before=sent
+            rows, capacity, free, age, now=now, ahead_min=float(ahead_min), sent_before=sent
         )
         own = self.outlooks.own.take(rows)
         found: Floats = np.stack([*outlook, free, ~fresh, seen, sent, own], axis=1)

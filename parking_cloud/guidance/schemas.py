@@ -154,8 +154,8 @@ class PlaceOut(msgspec.Struct, frozen=True, kw_only=True):
 
 class PlacesOut(msgspec.Struct, frozen=True, kw_only=True):
     """Best first. `as_of`: until when everything that was reported has been heard; `current` is false where
-    what is reported does not come through at present. `nearest_m`: how far on foot the nearest facility is that has
-    what is needed, also where it is too far to be offered."""
+    what is reported does not come through at present. `nearest_m`: how far on foot the nearest facility is
+    that has what is needed, also where it is too far to be offered."""
 
     as_of: datetime
     current: bool

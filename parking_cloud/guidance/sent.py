@@ -17,7 +17,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from parking_cloud.guidance.herding import AHEAD_MIN, SHOWN_WEIGHT, Sending, Sent, chosen
+from parking_cloud.guidance.herding import AHEAD_MIN, KEPT_MIN, SHOWN_WEIGHT, Sending, Sent, chosen
 from parking_cloud.kernel.clock import Clock
 from sensor_gateway.streams import read_after
 
@@ -54,11 +54,14 @@ class SentStream:
                     await asyncio.wait([task], timeout=0.2)
 
     async def choose(self, facility_id: UUID, arrive_s: float) -> bool:
-        """Tell that a driver goes there. False: too far ahead to count. While Redis is away, only here."""
+        """Tell that a driver goes there. False: too far ahead to count. While Redis is away, only here.
+
+        Who meant to be there by now, and sets out only now, comes at once.
+        """
         minute, now = int(arrive_s // 60), self._minute()
-        if not now <= minute < now + AHEAD_MIN:
+        if not now - KEPT_MIN <= minute < now + AHEAD_MIN:
             return False
-        await self._tell([chosen(facility_id, minute)])
+        await self._tell([chosen(facility_id, max(minute, now))])
         return True
 
     def show(self, facility_id: UUID, arrive_s: float) -> None:
@@ -71,7 +74,7 @@ class SentStream:
         body = msgspec.json.encode(sendings)
         try:
             await self._redis.xadd(SENT_STREAM, {"s": body}, maxlen=_KEPT, approximate=True)
-        except RedisError as error:
+        except (RedisError, OSError) as error:
             log.warning("choices are known in this process alone", error=str(error))
             self._take(sendings)
 
@@ -107,7 +110,10 @@ class SentStream:
                 continue
             for entry_id, fields in entries:
                 position = entry_id.decode()
-                self._take(_decode(fields[b"s"]))
+                try:
+                    self._take(_decode(fields[b"s"]))
+                except (KeyError, ValueError) as error:
+                    log.warning("a choice cannot be read", entry=position, error=str(error))
 
     def _minute(self) -> int:
         return int(self._clock.now().timestamp() // 60)

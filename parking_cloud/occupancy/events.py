@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -66,5 +67,5 @@ async def tell_relayed(redis: Redis, at: datetime) -> None:
 
 async def relayed_at(redis: Redis) -> datetime | None:
     """Until when all that was reported is on the stream; None where that was never said."""
-    said = await redis.get(RELAYED_KEY)
+    said = cast("bytes | None", await redis.get(RELAYED_KEY))
     return None if said is None else datetime.fromisoformat(said.decode())

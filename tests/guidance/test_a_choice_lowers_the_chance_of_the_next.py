@@ -11,10 +11,11 @@ from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.guidance.sent import SentStream
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.occupancy.projector import project
-from tests.factories import NOON, load_small_city, observed
+from tests.factories import NOON, facility_id_of, load_small_city, observed
 from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -41,9 +42,12 @@ async def test_the_last_spaces_are_not_promised_twice(
     async with client_of(settings, FixedClock(NOON)) as client:
         before = await answers(client)
         assert next(iter(before)) == "garage"
-        for _ in range(6):
-            choice = {"facility": "garage", "arrive_at": ARRIVE.isoformat()}
-            assert (await client.post("/v1/guidance/choices", json=choice)).json() == {"counted": True}
+        choice = {"facility": "garage", "arrive_at": ARRIVE.isoformat()}
+        assert (await client.post("/v1/guidance/choices", json=choice)).json() == {"counted": True}
+        others = SentStream(redis, FixedClock(NOON))
+        garage = facility_id_of(devices, "garage-counter")
+        for _ in range(5):  # who sit at other addresses
+            assert await others.choose(garage, ARRIVE.timestamp())
         for _ in range(500):
             after = await answers(client)
             if after["garage"] < before["garage"] / 2:

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.guidance.schemas import PlacesOut
+from parking_cloud.guidance.sent import SentStream
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.coordinates import Crs, Position, from_wgs84, to_wgs84
 from parking_cloud.kernel.settings import Settings
@@ -105,7 +107,15 @@ async def test_needs_kinds_and_limits_leave_out_what_does_not_fit(client: Client
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("lat", "91"), ("lon", "x"), ("limit", "0"), ("stay_minutes", "-1"), ("crs", "utm"), ("needs", "gold")],
+    [
+        ("lat", "91"),
+        ("lon", "x"),
+        ("limit", "0"),
+        ("stay_minutes", "-1"),
+        ("crs", "utm"),
+        ("needs", "gold"),
+        ("arrive_at", "9999-12-31T23:59:59Z"),
+    ],
 )
 async def test_what_cannot_be_read_is_refused_by_name(client: Client, field: str, value: str) -> None:
     answer = await client.get(PLACES, params=HERE | {field: value})
@@ -120,11 +130,13 @@ async def test_the_documentation_knows_every_parameter(client: Client) -> None:
     assert "PlacesOut" in str(operation["responses"]["200"])
 
 
-async def test_a_place_of_which_nothing_is_known_can_have_drivers_on_their_way(client: Client) -> None:
-    choice = {"facility": "street", "arrive_at": (NOON + timedelta(minutes=5)).isoformat()}
+async def test_a_place_of_which_nothing_is_known_can_have_drivers_on_their_way(
+    client: Client, redis: Redis
+) -> None:
+    street_id = UUID(str((await asked(client, kinds="on_street")).items[0].facility.id))
+    others = SentStream(redis, FixedClock(NOON))
     for _ in range(3):
-        assert (await client.post("/v1/guidance/choices", json=choice)).json() == {"counted": True}
-    await asked(client)
+        assert await others.choose(street_id, (NOON + timedelta(minutes=5)).timestamp())
     sent = client.app.state.sent.sent
     for _ in range(500):
         if sent.before(np.array([0, 1]), np.zeros(2), (NOON + timedelta(hours=1)).timestamp()).any():

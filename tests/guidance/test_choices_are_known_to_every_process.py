@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.app import create_app
-from parking_cloud.guidance.herding import MOST_SHOWN
+from parking_cloud.guidance.herding import MOST_SHOWN, believed
 from parking_cloud.guidance.sent import SENT_STREAM, SentStream
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
@@ -51,9 +51,11 @@ async def test_two_processes_and_one_that_starts_later(
         other.sent.arrange({garage: 0}, 1)
     async with AsyncTestClient(app) as client, others[0].running():
         choice = {"facility": "garage", "arrive_at": SOON.isoformat()}
-        for _ in range(2):
-            answer = await client.post("/v1/guidance/choices", json=choice)
-            assert (answer.status_code, answer.json()) == (200, {"counted": True})
+        answer = await client.post("/v1/guidance/choices", json=choice)
+        assert (answer.status_code, answer.json()) == (200, {"counted": True})
+        again = await client.post("/v1/guidance/choices", json=choice)
+        assert (again.status_code, again.json()) == (200, {"counted": False}), "the same driver, twice"
+        assert await others[1].choose(garage, SOON.timestamp())
         assert await until(others[0], 1.6) == pytest.approx(1.6)
         async with others[1].running():
             assert await until(others[1], 1.6) == pytest.approx(1.6)
@@ -83,6 +85,31 @@ async def test_what_is_merely_shown_weighs_little_however_often(session: AsyncSe
         for _ in range(1000):
             stream.show(garage, SOON.timestamp())
         assert await until(stream, 1.0) == pytest.approx(MOST_SHOWN)
+
+
+async def test_who_sets_out_after_their_time_is_expected_at_once(session: AsyncSession, redis: Redis) -> None:
+    garage = facility_id_of(await load_small_city(session), "garage-counter")
+    stream = SentStream(redis, FixedClock(NOON))
+    stream.sent.arrange({garage: 0}, 1)
+    async with stream.running():
+        assert await stream.choose(garage, (NOON - timedelta(minutes=5)).timestamp())
+        assert await until(stream, 0.8) == pytest.approx(0.8)
+        assert not await stream.choose(garage, (NOON - timedelta(hours=1)).timestamp())
+
+
+async def test_an_entry_that_cannot_be_read_stops_nothing(session: AsyncSession, redis: Redis) -> None:
+    garage = facility_id_of(await load_small_city(session), "garage-counter")
+    stream = SentStream(redis, FixedClock(NOON))
+    stream.sent.arrange({garage: 0}, 1)
+    async with stream.running():
+        await redis.xadd(SENT_STREAM, {"s": b"{not JSON"})
+        assert await stream.choose(garage, SOON.timestamp())
+        assert await until(stream, 0.8) == pytest.approx(0.8)
+
+
+def test_nobody_talks_a_place_full() -> None:
+    sent, capacity = np.array([500.0, 3.0, 500.0]), np.array([200.0, 200.0, 4.0])
+    assert believed(sent, capacity).tolist() == [52.0, 3.0, 3.0]
 
 
 async def test_while_redis_is_away_a_choice_counts_in_this_process(session: AsyncSession) -> None:

@@ -21,6 +21,7 @@ export class Sheet {
   open(place, view) {
     this.place = place;
     this.view = view;
+    this.told = false;
     this.dialog.replaceChildren(...this.parts(place, view));
     fillCard(this.dialog, place, view);
     if (!this.dialog.open) {
@@ -77,7 +78,11 @@ export class Sheet {
     const names = ["amap", "baidu", "tencent", ...(/iPhone|iPad|Macintosh/.test(navigator.userAgent) ? ["apple"] : [])];
     for (const name of names) {
       const link = element("a", texts[name], { class: "button", href: place.facility.open_in[name], rel: "noopener noreferrer", target: "_blank" });
-      link.addEventListener("click", () => chosen(place.facility.id, arriveAt));
+      link.addEventListener("click", () => {
+        // One driver goes there, however many maps they look at.
+        if (!this.told) chosen(place.facility.id, arriveAt);
+        this.told = true;
+      });
       box.append(link);
     }
     return box;
