@@ -80,8 +80,8 @@ def book(page: Page) -> str:
     page.get_by_role("button", name="银行卡").tap()
     type_card(page, GOOD)
     page.get_by_role("button", name="支付 ¥2.00").tap()
-    page.get_by_role("link", name="查看预约").tap(timeout=15_000)
-    expect(page.locator("#state")).to_have_text("已预约", timeout=20_000)
+    page.get_by_role("link", name="查看预约").tap()
+    expect(page.locator("#state")).to_have_text("已预约")
     picture(page, "booking")
     return page.url.rpartition("/")[2]
 
@@ -106,7 +106,7 @@ def pay_the_rest(platform: Platform, page: Page, plate: str) -> None:
     page.get_by_role("button", name="银行卡").tap()
     type_card(page, GOOD)
     page.get_by_role("button", name="支付 ¥18.00").tap()
-    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
 
 
 def rate(platform: Platform, page: Page, stay: str) -> None:
@@ -163,7 +163,7 @@ def test_on_a_desktop_in_english_the_map_stands_beside_the_list(
         page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-GB")
         page.goto(f"{platform.running['api_url']}/?lang=en")
         garage = page.locator("#list .card", has_text="爱山广场停车库")
-        expect(garage.locator("[data-free]")).to_have_text("37", timeout=20_000)
+        expect(garage.locator("[data-free]")).to_have_text("37")
         assert page.locator("#list .card").first.locator(".number").get_attribute("data-load") != "full"
         expect(page.locator("#map .marker").first).to_be_visible()
         garage.get_by_role("button", name="爱山广场停车库").click()

@@ -63,9 +63,9 @@ def pay(page: Page) -> None:
     page.get_by_role("button", name="银行卡").tap()
     type_card(page, GOOD)
     page.get_by_role("button", name="支付 ¥8.00").tap()
-    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
     page.get_by_role("link", name="查看预约").tap()
-    expect(page.locator("#state")).to_have_text("已预约", timeout=20_000)
+    expect(page.locator("#state")).to_have_text("已预约")
 
 
 def test_booked_paid_and_given_back(platform: Platform, page: Page, hall: str) -> None:
@@ -96,7 +96,7 @@ def test_turned_away_one_press_makes_it_good(platform: Platform, page: Page, hal
     book(platform, page, hall)
     pay(page)
     page.get_by_role("button", name="我被拒之门外").tap()
-    expect(page.locator("#state")).to_have_text("被拒之门外", timeout=10_000)
+    expect(page.locator("#state")).to_have_text("被拒之门外")
     expect(page.locator("#message")).to_contain_text("¥8.00 将原路全额退回")
     expect(page.locator("#alternatives li").first).to_be_visible()
     assert ask(platform, "select count(*) from turn_away")[0] == (1,)

@@ -49,9 +49,9 @@ def test_a_board_shows_what_has_changed(platform: Platform, intake: httpx.Client
     expect(line.locator("canvas")).to_be_visible()
     for free in (61, 60):
         say(intake, free)
-        expect(line).to_have_text(f"空位 {free} 个空位", timeout=15_000)
+        expect(line).to_have_text(f"空位 {free} 个空位")
     say(intake, 2)
-    expect(line).to_have_text("空位 满", timeout=15_000)
+    expect(line).to_have_text("空位 满")
     # Lamps are lit: the picture is not dark.
     lit = line.locator("canvas").evaluate(
         "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data"

@@ -34,7 +34,7 @@ def look(browser: Browser, platform: Platform, api: httpx.Client, intake: httpx.
     number = page.locator(f'#list [data-facility="{facility}"] [data-free]')
     for free in (37, 5):
         say(intake, free)
-        expect(number).to_have_text(str(free), timeout=10_000)
+        expect(number).to_have_text(str(free))
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     elsewhere = [url for url in asked if not url.startswith((platform.running["api_url"], "data:"))]
     assert elsewhere == []

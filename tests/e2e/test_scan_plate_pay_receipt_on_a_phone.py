@@ -108,10 +108,10 @@ def test_scan_once_plate_once_pay_once(platform: Platform, page: Page, scan_link
     page.get_by_role("button", name="银行卡").dblclick()
     type_card(page, GOOD)
     page.get_by_role("button", name=f"支付 {PRICE}").dblclick()
-    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
     assert payments(platform)[: len(payments(platform)) - before] == [("card", "succeeded")]
 
-    page.get_by_role("link", name="查看收据").tap(timeout=15_000)
+    page.get_by_role("link", name="查看收据").tap()
     paper = page.locator(".paper")
     for words in (PRICE, NAME, "银行卡", "按小时", f"{plate[:2]}·**{plate[-3:]}"):
         expect(paper).to_contain_text(words)
@@ -125,8 +125,8 @@ def test_by_the_receipt_one_asks_for_an_invoice_and_objects(page: Page, scan_lin
     page.get_by_role("button", name="银行卡").tap()
     type_card(page, GOOD)
     page.get_by_role("button", name=f"支付 {PRICE}").tap()
-    page.get_by_role("link", name="查看收据").tap(timeout=15_000)
-    page.get_by_text("申请电子发票").tap(timeout=15_000)
+    page.get_by_role("link", name="查看收据").tap()
+    page.get_by_text("申请电子发票").tap()
     page.get_by_label("企业").check()
     wrong = "91330500MA2B3C4D5X"
     for code in (wrong, TAX_NUMBER):
@@ -163,20 +163,20 @@ def test_a_declined_card_says_so_and_lets_another_pay(page: Page, scan_link: str
     expect(page.get_by_role("alert")).to_contain_text("银行卡被拒绝，没有扣款")
     type_card(page, GOOD)
     pay.tap()
-    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
 
 
 def test_alipay_refused_then_paid_by_the_same_offer(page: Page, scan_link: str, plate: str) -> None:
     page.goto(scan_link)
     see_amount(page, plate)
     page.get_by_role("button", name="支付宝").tap()
-    page.get_by_role("button", name="拒绝").tap(timeout=15_000)
-    expect(page.get_by_role("heading", name="支付没有成功")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="拒绝").tap()
+    expect(page.get_by_role("heading", name="支付没有成功")).to_be_visible()
     page.get_by_role("button", name="再试一次").tap()
     expect(page.locator("#amount")).to_have_text(PRICE)
     page.get_by_role("button", name="支付宝").tap()
-    page.get_by_role("button", name="同意付款").tap(timeout=15_000)
-    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    page.get_by_role("button", name="同意付款").tap()
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
     expect(page).to_have_url(re.compile(r"/pay(\?p=\w+)?$"))  # nothing of the payment stays in the address
 
 
@@ -186,11 +186,11 @@ def test_a_wallet_that_comes_back_in_another_tab_finds_its_payment(
     page.goto(scan_link)
     see_amount(page, plate)
     page.get_by_role("button", name="支付宝").tap()
-    expect(page.get_by_role("button", name="拒绝")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("button", name="拒绝")).to_be_visible()
     other = context.new_page()
     other.goto(page.url)
     other.get_by_role("button", name="同意付款").tap()
-    expect(other.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(other.get_by_role("heading", name="已支付")).to_be_visible()
     assert other.evaluate("localStorage.length") == 0
 
 
@@ -201,13 +201,13 @@ def test_back_from_the_wallet_another_way_is_paid_once(
     page.goto(scan_link)
     see_amount(page, plate)
     page.get_by_role("button", name="支付宝").tap()
-    expect(page.get_by_role("button", name="拒绝")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("button", name="拒绝")).to_be_visible()
     page.go_back()
     page.get_by_role("button", name="换一种支付方式").tap()
     page.get_by_role("button", name="银行卡").tap()
     type_card(page, GOOD)
     page.get_by_role("button", name=f"支付 {PRICE}").tap()
-    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
     assert payments(platform)[: len(payments(platform)) - before] == [
         ("card", "succeeded"),
         ("alipay", "cancelled"),
@@ -220,20 +220,20 @@ def test_waiting_survives_a_lost_network_and_a_reload(
     page.goto(scan_link)
     see_amount(page, plate)
     page.get_by_role("button", name="微信支付").tap()
-    expect(page.get_by_alt_text("微信支付二维码")).to_be_visible(timeout=15_000)
+    expect(page.get_by_alt_text("微信支付二维码")).to_be_visible()
     expect(page.locator("#qr:not([src=''])")).to_have_js_property("complete", True)
     page.reload()
     expect(page.get_by_alt_text("微信支付二维码")).to_be_visible()
     wallet = page.get_by_role("link", name="在本手机打开微信支付").get_attribute("href")
     context.set_offline(True)
-    expect(page.locator("#away-step")).to_contain_text("网络已断开", timeout=15_000)
+    expect(page.locator("#away-step")).to_contain_text("网络已断开")
     other = browser.new_page()  # another phone scans the code and pays
     other.goto(str(wallet))
     other.get_by_role("button", name="同意付款").click()
     expect(other.locator("[data-status]")).to_contain_text("已付款")
     other.close()
     context.set_offline(False)
-    expect(page.get_by_role("heading", name="已支付")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="已支付")).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name="已支付")).to_be_visible()
 
@@ -252,15 +252,15 @@ def test_in_english_by_the_keyboard_alone(browser: Browser, scan_link: str, plat
     focus_on(page, lambda: page.get_by_role("button", name="Bank card"))
     page.keyboard.press("Enter")
     frame = page.frame_locator('iframe[title="Secure card payment input frame"]')
-    expect(frame.get_by_label("Card number")).to_be_visible(timeout=15_000)
+    expect(frame.get_by_label("Card number")).to_be_visible()
     focus_on(page, lambda: frame.get_by_label("Card number"))
     for text in (GOOD, "1240", "123"):
         page.keyboard.type(text)
         page.keyboard.press("Tab")
     focus_on(page, lambda: page.get_by_role("button", name=f"Pay {PRICE}"))
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Paid")).to_be_focused(timeout=15_000)
-    expect(page.get_by_role("link", name="Show the receipt")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Paid")).to_be_focused()
+    expect(page.get_by_role("link", name="Show the receipt")).to_be_visible()
     focus_on(page, lambda: page.get_by_role("link", name="Show the receipt"))
     page.keyboard.press("Enter")
     expect(page.locator(".paper")).to_contain_text("by the hour")

@@ -125,7 +125,7 @@ def test_a_stay_is_paid_by_itself_receipted_and_invoiced(platform: Platform, htt
     driver, desk = Person(http, platform, "driver"), Person(http, platform, "city_administrator")
     driver.send("PUT", "/v1/me/contacts", {"channel": "sms", "address": "13800001234"})
     verify(driver, desk)
-    eventually("the SMS", lambda: [m["to"] for m in inbox(http, platform, "sms")] == ["13800001234"])
+    eventually("the SMS", lambda: "13800001234" in [m["to"] for m in inbox(http, platform, "sms")])
     give_mandate(http, platform, driver)
 
     now = datetime.now(UTC)

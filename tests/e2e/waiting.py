@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(what: str, look: Callable[[], T], seconds: float = 20.0) -> T:
+def eventually(what: str, look: Callable[[], T], seconds: float = 40.0) -> T:
     """Look until there is something; fail with `what` when the time is over."""
     until = time.monotonic() + seconds
     pause = 0.01
