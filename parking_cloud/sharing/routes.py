@@ -8,7 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
 from parking_cloud.kernel.clock import Clock
-from parking_cloud.sharing import gate_routes, manager_routes, me_routes, overstay_routes, use_routes
+from parking_cloud.sharing import (
+    city_routes,
+    gate_routes,
+    manager_routes,
+    me_routes,
+    overstay_routes,
+    use_routes,
+)
 from parking_cloud.sharing.offers import Name, OfferOut, offers
 from parking_cloud.sharing.schemas import Moment
 
@@ -28,4 +35,5 @@ route_handlers: list[ControllerRouterHandler] = [
     *gate_routes.route_handlers,
     *overstay_routes.route_handlers,
     *use_routes.route_handlers,
+    *city_routes.route_handlers,
 ]
