@@ -90,5 +90,9 @@ async def _owed(session: AsyncSession, who: Identity, secret_key: str) -> list[M
 
 
 async def _to_come(session: AsyncSession, who: Identity, now: datetime) -> list[BookingOut]:
+    """Those that do not go on from another of them: that one is cancelled with what goes on from it. In the
+    order in which facilities are locked."""
     mine = await my_bookings(session, who.user_id, now, before=None, limit=_MOST_BOOKINGS)
-    return [booking for booking in mine if booking.may_cancel and booking.extends is None]
+    live = {booking.id: booking for booking in mine if booking.may_cancel}
+    first = [booking for booking in live.values() if booking.extends not in live]
+    return sorted(first, key=lambda booking: (booking.facility_id, booking.id))

@@ -84,6 +84,14 @@ async def charge_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUI
     return {facts.id: facts for facts in await _with_lines(session, charges)}
 
 
+async def settled(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
+    """Those of these charges that are paid."""
+    if not ids:
+        return set()
+    paid = select(Charge.id).where(Charge.id.in_(ids), Charge.state == ChargeState.SETTLED)
+    return set(await session.scalars(paid))
+
+
 async def charges_of_stays(session: AsyncSession, stay_ids: Collection[UUID]) -> dict[UUID, ChargeFacts]:
     """The charges of these stays, by stay."""
     charges = (await session.scalars(select(Charge).where(Charge.stay_id.in_(stay_ids)))).all()

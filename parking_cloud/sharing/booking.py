@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,13 +33,15 @@ from parking_cloud.sharing.paying import confirm, lapse_at
 from parking_cloud.sharing.plans import policy_at, published
 from parking_cloud.sharing.rules import Plan, Policy
 from parking_cloud.sharing.schemas import LIVE, BookingIn, BookingKind, BookingState, Why
-from parking_cloud.sharing.service import ORDINARY, free_spaces, multirange
+from parking_cloud.sharing.service import ORDINARY, booked_already, free_spaces
 from parking_cloud.sharing.texts import SALE_LINES
 from parking_cloud.sharing.times import Span
 from parking_cloud.tariffs.schemas import Line
 
 _LATE = timedelta(minutes=15)
 """So long ago a booking may begin: who books at the gate has looked at the clock before."""
+_LONGEST_BEGUN = timedelta(days=2)
+"""So long ago a window may have begun that is open now."""
 
 
 class Booked(NamedTuple):
@@ -66,13 +68,13 @@ async def book(
     TooManyBookings, TooManyUnpaid, MayNotBook.
     """
     await refuse_banned(session, user_id, vehicle.plate_hash, now)
-    wanted = await _wanted(session, asked, now)
-    spaces = await _fitting(session, wanted, asked.need)
+    wanted, spaces = await _wanted(session, asked, now)
     if not await free_spaces(session, spaces, wanted.slots, now):
         raise problems.NoSpaceLeft()  # the many who come too late need not wait for each other
     await alone(session, f"bookings of driver {user_id}")
     await alone(session, f"bookings at {wanted.place.id}")
     await lapse_at(session, wanted.place.id, now)
+    wanted, spaces = await _wanted(session, asked, now)  # it may have been closed while one waited
     await _check_limits(session, user_id, vehicle, wanted, now)
     free = await free_spaces(session, spaces, wanted.slots, now)
     if not free:
@@ -112,6 +114,8 @@ async def extend(
     more = Span(last.ends_at, end)
     if not rules.on_the_step(end) or more.end - more.start < rules.STEP:
         raise _wrong("end", "has to be later than now booked, at a multiple of five minutes")
+    policy = await policy_at(session, now)
+    _refuse_too_far(end, policy, now)
     plan = (await published(session, now, [first.facility_id])).get(first.facility_id)
     if plan is None or rules.open_for(plan, more, last.space_id) is None:
         raise problems.NotOpenThen()
@@ -121,7 +125,7 @@ async def extend(
     if price is None:
         raise problems.NotOffered()
     place = (await facility_labels(session, [first.facility_id]))[first.facility_id]
-    wanted = _Wanted(place, plan, await policy_at(session, now), [more], price)
+    wanted = _Wanted(place, plan, policy, [more], price)
     booking = Booking(
         id=new_id(),
         user_id=user_id,
@@ -170,15 +174,22 @@ async def _chain(session: AsyncSession, first: Booking) -> list[Booking]:
         chain.append(following)
 
 
-async def _wanted(session: AsyncSession, asked: BookingIn, now: datetime) -> _Wanted:
+async def _wanted(
+    session: AsyncSession, asked: BookingIn, now: datetime
+) -> tuple[_Wanted, list[SharedSpace]]:
+    """What is asked for, and the spaces that fit."""
     place = await facility_label(session, asked.facility)
     plans = {} if place is None else await published(session, now, [place.id])
     if place is None or place.id not in plans:
         raise problems.NotShared()
     plan, policy = plans[place.id], await policy_at(session, now)
-    slots = _slots(plan, asked, now)
-    if slots[0].start > now + timedelta(days=policy.days_ahead):
+    if asked.start < now - _LONGEST_BEGUN:
+        raise _wrong("start", "lies in the past")
+    if asked.start > now + timedelta(days=policy.days_ahead):
         raise _wrong("start", f"at most {policy.days_ahead} days ahead")
+    if asked.end is not None:
+        _refuse_too_far(asked.end, policy, now)
+    slots = _slots(plan, asked, now)
     price = {
         BookingKind.HOUR: rules.hour_price(plan, slots[0]),
         BookingKind.EVENING: plan.price_evening,
@@ -186,7 +197,14 @@ async def _wanted(session: AsyncSession, asked: BookingIn, now: datetime) -> _Wa
     }[asked.kind]
     if price is None:
         raise problems.NotOffered()
-    return _Wanted(place, plan, policy, slots, Fen(price))
+    wanted = _Wanted(place, plan, policy, slots, Fen(price))
+    return wanted, await _fitting(session, wanted, asked.need)
+
+
+def _refuse_too_far(end: datetime, policy: Policy, now: datetime) -> None:
+    """Before anything is worked out day by day until then. Raises WrongTime."""
+    if end > now + timedelta(days=policy.days_ahead + 1):
+        raise _wrong("end", f"at most {policy.days_ahead + 1} days ahead")
 
 
 def _slots(plan: Plan, asked: BookingIn, now: datetime) -> list[Span]:
@@ -206,7 +224,7 @@ def _slots(plan: Plan, asked: BookingIn, now: datetime) -> list[Span]:
             opening = rules.open_times(plan, rules.month_of(day))
             if opening.unknown:
                 raise problems.DaysUnknown(first=opening.unknown[0].isoformat())
-            slots = [_from_now(span, now) for span in opening.times if span.end > now]
+            slots = rules.by_days([_from_now(span, now) for span in opening.times if span.end > now])
             if not slots:
                 raise problems.NotOpenThen()
             return slots
@@ -259,19 +277,7 @@ async def _check_limits(
     )
     if (await session.scalar(unpaid) or 0) >= wanted.policy.most_open:
         raise problems.TooManyUnpaid(most=wanted.policy.most_open)
-    twice = await session.scalar(
-        text(
-            "select 1 from booking b join booking_slot s on s.booking_id = b.id where s.live"
-            " and b.facility_id = :facility and b.plate_hash = :plate and b.state in ('held', 'confirmed')"
-            " and s.during && cast(:times as tstzmultirange) limit 1"
-        ),
-        {
-            "facility": wanted.place.id,
-            "plate": vehicle.plate_hash,
-            "times": multirange(wanted.slots),
-        },
-    )
-    if twice:
+    if await booked_already(session, wanted.place.id, vehicle.plate_hash, wanted.slots):
         raise problems.BookedAlready()
 
 

@@ -19,11 +19,11 @@ from parking_cloud.sharing.booking import locked
 from parking_cloud.sharing.ending import charge_of, give_back
 from parking_cloud.sharing.losing import lose_times
 from parking_cloud.sharing.models import Booking, SharingClosing, SharingPlan
-from parking_cloud.sharing.paying import end, live_slots, span_of
+from parking_cloud.sharing.paying import end, lapse_at, live_slots, span_of
 from parking_cloud.sharing.planning import facility_to_keep, note
 from parking_cloud.sharing.schemas import BookingKind, BookingState, ClosingIn, Why
 from parking_cloud.sharing.service import concerned
-from parking_cloud.sharing.times import Span
+from parking_cloud.sharing.times import Span, holding, union
 from parking_cloud.tariffs.permits import revoke_permit
 
 LONGEST = timedelta(days=31)
@@ -68,6 +68,7 @@ async def close(
             errors=[{"field": "ends_at", "message": "later than now and starts_at, at most 31 days"}]
         )
     await alone(session, f"bookings at {facility_id}")
+    await lapse_at(session, facility_id, now)
     row = SharingClosing(
         id=new_id(),
         facility_id=facility_id,
@@ -121,10 +122,12 @@ async def _take_back(
     booking = await locked(session, booking_id)
     slots = await live_slots(session, booking_id)
     lost = [slot for slot in slots if span_of(slot).start < span.end and span.start < span_of(slot).end]
+    running = holding(union(span_of(slot) for slot in slots), Span(now, now))
     for slot in lost:
         if slot.permit_id is not None:  # revoked here, it is not revoked again below
+            there = running is not None and running.start <= span_of(slot).start < running.end
             leave_by = max(span.start, now) + TIME_TO_LEAVE
-            await revoke_permit(session, slot.permit_id, leave_by if span_of(slot).start <= now else now)
+            await revoke_permit(session, slot.permit_id, leave_by if there else now)
     of_month = booking.kind == BookingKind.MONTH and booking.state == BookingState.CONFIRMED
     wholly = not of_month or len(lost) == len(slots)
     if not wholly:

@@ -18,9 +18,10 @@ from parking_cloud.sharing import passes, problems, rules
 from parking_cloud.sharing.bans import refuse_banned
 from parking_cloud.sharing.booking import locked, own
 from parking_cloud.sharing.models import Booking
-from parking_cloud.sharing.paying import end, grant_permits, live_slots, span_of
+from parking_cloud.sharing.paying import end, grant_permits, lapse_at, live_slots, span_of
 from parking_cloud.sharing.plans import policy_at
 from parking_cloud.sharing.schemas import LIVE, BookingState, Why
+from parking_cloud.sharing.service import booked_already
 from parking_cloud.tariffs.permits import revoke_permit
 
 
@@ -58,16 +59,21 @@ async def change_vehicle(
 ) -> None:
     """Another vehicle of the driver's comes instead; before the booking begins.
 
-    Raises BookingNotFound, NoLonger, MayNotBook.
+    Raises BookingNotFound, NoLonger, BookedAlready, MayNotBook.
     """
     booking = await own(session, user_id, booking_id)
     if vehicle.plate_hash != booking.plate_hash:
         await refuse_banned(session, user_id, vehicle.plate_hash, now)
     await alone(session, f"bookings at {booking.facility_id}")
-    for each in await with_followers(session, booking.id):
+    await lapse_at(session, booking.facility_id, now)
+    chain = await with_followers(session, booking.id)
+    for each in chain:
         found = await locked(session, each)
         if found.state not in LIVE or found.starts_at <= now:
             raise problems.NoLonger()
+        slots = [span_of(slot) for slot in await live_slots(session, each)]
+        if await booked_already(session, booking.facility_id, vehicle.plate_hash, slots, but=chain):
+            raise problems.BookedAlready()
         for slot in await live_slots(session, each):
             if slot.permit_id is not None:
                 await revoke_permit(session, slot.permit_id, now)

@@ -6,10 +6,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from parking_cloud.gates.allow_list_rules import PassState
 from parking_cloud.sharing.times import Span
 
 EARLY = timedelta(minutes=15)
 """So long before its time a driver may find the gate shut, and so long after its begin or end say so."""
+
+
+LATE = timedelta(minutes=30)
+"""So long after the begin, who says that the gate stayed shut may have stood there before."""
+FAR_M = 2000
+"""Whose phone is further away than that does not stand at the gate."""
 
 
 class EntryWhy(StrEnum):
@@ -56,14 +63,26 @@ class NotNow(StrEnum):
     INSIDE = "inside"
 
 
-def turned_away_of(slots: list[Span], *, confirmed: bool, inside: bool, now: datetime) -> Span | NotNow:
+def turned_away_of(slots: list[Span], *, confirmed: bool, now: datetime) -> Span | NotNow:
     """The time of a booking at whose gate the driver stands, or why that cannot be."""
     if not confirmed:
         return NotNow.NOT_CONFIRMED
     near = [slot for slot in slots if slot.start - EARLY <= now < slot.end + EARLY]
     if not near:
         return NotNow.NOT_THE_TIME
-    if inside:
-        return NotNow.INSIDE
     holding = [slot for slot in near if slot.start <= now < slot.end]
     return holding[0] if holding else near[0]
+
+
+def nothing_used(begun: datetime, slot: Span, *, had_been_in: bool, now: datetime) -> bool:
+    """Whether all of the money of a time comes back, and not only that of what is still to come: nobody was
+    in before, and it is said soon after the begin."""
+    return not had_been_in and now < min(begun + LATE, slot.end)
+
+
+def stands_against(state: PassState, *, seen: bool, metres: int | None) -> bool:
+    """Whether a record counts against its institution: not what is said from far away; nor, where the gate
+    had said yes and saw nobody, what is said from nowhere."""
+    if metres is not None and metres > FAR_M:
+        return False
+    return state is not PassState.ACKNOWLEDGED or seen or metres is not None

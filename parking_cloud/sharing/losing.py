@@ -22,14 +22,14 @@ from parking_cloud.tariffs.permits import revoke_permit
 
 
 async def turn_away(
-    session: AsyncSession, booking_id: UUID, slot: Span, *, had_been_in: bool, now: datetime
+    session: AsyncSession, booking_id: UUID, slot: Span, *, whole: bool, now: datetime
 ) -> Fen:
-    """The gate did not let a booked vehicle in: all of its money goes back, also for what goes on from it;
-    not for what was used before. Of a month only the time concerned is lost."""
+    """The gate did not let a booked vehicle in: its money goes back, also for what goes on from it; all of
+    it, or that of what is still to come. Of a month only the time concerned is lost."""
     booking = await session.get_one(Booking, booking_id)
     await alone(session, f"bookings at {booking.facility_id}")
     if booking.kind == BookingKind.MONTH:
-        return await lose_times(session, booking_id, [slot.start], now)
+        return await _turn_away_of_month(session, booking_id, slot, whole=whole, now=now)
     back = 0
     for each in reversed(await with_followers(session, booking_id)):
         charge = await charge_of(session, each)
@@ -39,11 +39,20 @@ async def turn_away(
         slots = [span_of(slot) for slot in await live_slots(session, each)]
         await end(session, found, BookingState.TURNED_AWAY, Why.TURNED_AWAY, now)
         if charge is not None:
-            used = had_been_in and each == booking_id
-            share = unused(charge.amount, slots, now) if used else charge.amount
+            share = charge.amount if whole else unused(charge.amount, slots, now)
             back += min(share, charge.paid)
             await give_back(session, charge, share, now)
     return Fen(back)
+
+
+async def _turn_away_of_month(
+    session: AsyncSession, booking_id: UUID, slot: Span, *, whole: bool, now: datetime
+) -> Fen:
+    back = await lose_times(session, booking_id, [slot.start], now, since=slot.start if whole else now)
+    booking = await locked(session, booking_id)
+    if not await live_slots(session, booking_id):  # it was its last
+        await end(session, booking, BookingState.TURNED_AWAY, Why.TURNED_AWAY, now)
+    return back
 
 
 def unused(price: int, slots: Collection[Span], now: datetime) -> Fen:
@@ -53,10 +62,14 @@ def unused(price: int, slots: Collection[Span], now: datetime) -> Fen:
 
 
 async def lose_times(
-    session: AsyncSession, booking_id: UUID, starts: Collection[datetime], now: datetime
+    session: AsyncSession,
+    booking_id: UUID,
+    starts: Collection[datetime],
+    now: datetime,
+    since: datetime | None = None,
 ) -> Fen:
-    """A booking goes on without those of its times that begin then; what comes back for them. The caller
-    holds the facility."""
+    """A booking goes on without those of its times that begin then; what comes back for them, or for what of
+    them comes after `since`. The caller holds the facility."""
     charge = await charge_of(session, booking_id)
     booking = await locked(session, booking_id)
     every = select(BookingSlot).where(BookingSlot.booking_id == booking_id)
@@ -68,7 +81,7 @@ async def lose_times(
             if slot.permit_id is not None:
                 await revoke_permit(session, slot.permit_id, now)
             slot.live, slot.lost = False, True
-            lost.append(span)
+            lost.append(span if since is None else Span(min(max(span.start, since), span.end), span.end))
     booking.changed_at = now
     await session.flush()
     await passes.follow(session, booking)

@@ -252,7 +252,9 @@ async def booked_out(
     rows = await session.execute(
         text(
             "select b.id, s.number, b.kind, b.state, b.starts_at, b.ends_at, b.price from booking b"
-            " join space s on s.id = b.space_id where b.facility_id = :facility and b.ends_at > :since"
+            " join space s on s.id = coalesce((select n.space_id from booking_slot n"
+            "  where n.booking_id = b.id and n.live and upper(n.during) > :since order by n.number limit 1),"
+            "  b.space_id) where b.facility_id = :facility and b.ends_at > :since"
             " and b.starts_at < :until order by b.starts_at, b.id limit :limit"
         ),
         {"facility": facility_id, "since": since, "until": until, "limit": limit},

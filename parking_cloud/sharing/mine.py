@@ -18,7 +18,7 @@ from parking_cloud.sharing.booking import own
 from parking_cloud.sharing.models import Booking
 from parking_cloud.sharing.plans import policy_at
 from parking_cloud.sharing.schemas import LIVE, BookingKind, BookingOut, BookingState, Slot, Why
-from parking_cloud.sharing.service import continued_until, slots_of
+from parking_cloud.sharing.service import continued_until, slots_of, space_now
 
 
 async def my_bookings(
@@ -65,7 +65,9 @@ async def to_pay(session: AsyncSession, user_id: UUID, booking_id: UUID, now: da
 async def _shown(session: AsyncSession, bookings: Sequence[Booking], now: datetime) -> list[BookingOut]:
     ids = [booking.id for booking in bookings]
     places = await facility_labels(session, {booking.facility_id for booking in bookings})
-    spaces = await space_numbers(session, {booking.space_id for booking in bookings})
+    standing = await space_now(session, ids, now)
+    space_of = {booking.id: standing.get(booking.id, booking.space_id) for booking in bookings}
+    spaces = await space_numbers(session, set(space_of.values()))
     slots = await slots_of(session, ids)
     until = await continued_until(session, ids)
     charges = await charge_facts(session, [b.charge_id for b in bookings if b.charge_id])
@@ -77,7 +79,7 @@ async def _shown(session: AsyncSession, bookings: Sequence[Booking], now: dateti
         charge = charges.get(booking.charge_id) if booking.charge_id else None
         paid = 0 if charge is None else max(charge.paid, 0)
         may_cancel = state in LIVE and booking.ends_at > now
-        back = rules.comes_back(paid, slots[booking.id], now, policy) if may_cancel else 0
+        back = rules.comes_back(paid, slots.get(booking.id, []), now, policy) if may_cancel else 0
         place = places[booking.facility_id]
         shown.append(
             BookingOut(
@@ -85,7 +87,7 @@ async def _shown(session: AsyncSession, bookings: Sequence[Booking], now: dateti
                 facility_id=booking.facility_id,
                 facility=place.name,
                 facility_code=place.code,
-                space=spaces[booking.space_id],
+                space=spaces[space_of[booking.id]],
                 kind=BookingKind(booking.kind),
                 state=state,
                 why=None if booking.why is None else Why(booking.why),

@@ -81,9 +81,16 @@ async def _see_to(
 
 
 async def _concerned(session: AsyncSession, booking: Booking, begins_at: datetime) -> list[BookingSlot]:
-    """The time that begins, and those of the bookings that go on from it; of a month only that one."""
-    own = [slot for slot in await live_slots(session, booking.id) if span_of(slot).start == begins_at]
-    if booking.kind == BookingKind.MONTH or not own:
+    """The time that begins, and those of the bookings that go on from it; of a month only what follows on it
+    without a break on the same space."""
+    slots = await live_slots(session, booking.id)
+    own = [slot for slot in slots if span_of(slot).start == begins_at]
+    if not own:
+        return []
+    if booking.kind == BookingKind.MONTH:
+        for slot in slots:
+            if span_of(slot).start == span_of(own[-1]).end and slot.space_id == own[0].space_id:
+                own.append(slot)
         return own
     following = (await with_followers(session, booking.id))[1:]
     return [*own, *[slot for each in following for slot in await live_slots(session, each)]]

@@ -20,6 +20,7 @@ from parking_cloud.sharing.service import bookable
 from parking_cloud.sharing.times import Span
 
 LONGEST = timedelta(days=7)
+FURTHEST = timedelta(days=400)
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
@@ -57,6 +58,8 @@ async def offers(
 ) -> list[OfferOut]:
     """What is offered for a time: at one facility, or wherever it is open throughout. Raises NotShared,
     WrongTime."""
+    if not now - timedelta(days=1) <= start <= now + FURTHEST:
+        raise WrongTime(errors=[{"field": "start", "message": "since yesterday, within 400 days"}])
     if not timedelta() < end - start <= LONGEST:
         raise WrongTime(errors=[{"field": "end", "message": "after start, at most seven days"}])
     ids = None

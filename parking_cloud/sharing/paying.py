@@ -10,13 +10,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.kernel.db import alone
-from parking_cloud.kernel.ids import stable_id
 from parking_cloud.payments.charging import lock_charges, void
 from parking_cloud.payments.schemas import ChargeState
-from parking_cloud.sharing import passes, telling
+from parking_cloud.registry.sharing import shared_spaces
+from parking_cloud.sharing import passes, rules, telling
 from parking_cloud.sharing.models import Booking, BookingSlot
+from parking_cloud.sharing.plans import published
 from parking_cloud.sharing.rules import PAID_LATE
 from parking_cloud.sharing.schemas import BookingState, Why
+from parking_cloud.sharing.service import booked_already
 from parking_cloud.sharing.times import Span
 from parking_cloud.tariffs.permits import grant_permit, revoke_permit
 from parking_cloud.tariffs.schemas import PermitKind
@@ -30,12 +32,13 @@ async def follow_charge(session: AsyncSession, charge_id: UUID, now: datetime) -
     if found is None:
         return
     await alone(session, f"bookings at {found.facility_id}")
+    await lapse_at(session, found.facility_id, now)
     (charge,) = await lock_charges(session, ids=[charge_id])
     booking = await session.get_one(Booking, found.id, with_for_update=True, populate_existing=True)
     if charge.state == ChargeState.SETTLED and booking.state == BookingState.HELD:
         await confirm(session, booking, now)
     elif charge.state == ChargeState.SETTLED and booking.state == BookingState.LAPSED and charge.paid:
-        if booking.ends_at > now and await _held_again(session, booking):
+        if booking.ends_at > now and await _held_again(session, booking, now):
             await confirm(session, booking, now)
             return
         booking.why, booking.held_until = Why.NO_SPACE, None
@@ -58,7 +61,8 @@ async def confirm(session: AsyncSession, booking: Booking, now: datetime) -> Non
 
 
 async def grant_permits(session: AsyncSession, booking: Booking) -> None:
-    """A permit for each of its times, for the vehicle that it now is for."""
+    """A permit for each of its times, for the vehicle that it now is for: a new one, since a vehicle may have
+    been given up before."""
     for slot in await live_slots(session, booking.id):
         slot.permit_id = await grant_permit(
             session,
@@ -69,7 +73,6 @@ async def grant_permits(session: AsyncSession, booking: Booking) -> None:
             valid_until=span_of(slot).end,
             source=f"booking {booking.id}",
             facility_id=booking.facility_id,
-            permit_id=stable_id("booking", str(booking.id), str(slot.number), booking.plate_hash.hex()),
         )
     await session.flush()
 
@@ -103,8 +106,10 @@ async def end(session: AsyncSession, booking: Booking, state: BookingState, why:
     await passes.follow(session, booking)
 
 
-async def _held_again(session: AsyncSession, booking: Booking) -> bool:
-    """Whether the space was still free; it is the booking's again then."""
+async def _held_again(session: AsyncSession, booking: Booking, now: datetime) -> bool:
+    """Whether a booking that was given up can still be kept; its space is its own again then."""
+    if not await _still_wanted(session, booking) or not await _still_open(session, booking, now):
+        return False
     try:
         async with session.begin_nested():
             await session.execute(
@@ -115,21 +120,47 @@ async def _held_again(session: AsyncSession, booking: Booking) -> bool:
     return True
 
 
+async def _still_wanted(session: AsyncSession, booking: Booking) -> bool:
+    """Not where its vehicle was booked anew for that time, nor where what it goes on from is given up."""
+    if booking.extends is not None:
+        first = await session.get_one(Booking, booking.extends, populate_existing=True)
+        if first.state not in (BookingState.CONFIRMED, BookingState.ENDED):
+            return False
+    slots = await _every_slot(session, booking.id)
+    return not await booked_already(session, booking.facility_id, booking.plate_hash, slots)
+
+
+async def _still_open(session: AsyncSession, booking: Booking, now: datetime) -> bool:
+    """Whether its space is shared and open at its times: it may have been closed since."""
+    facility, space = booking.facility_id, booking.space_id
+    plan = (await published(session, now, [facility])).get(facility)
+    shared = {each.id for each in (await shared_spaces(session, [facility])).get(facility, [])}
+    slots = await _every_slot(session, booking.id)
+    return plan is not None and space in shared and bool(rules.spaces_open(plan, [space], slots))
+
+
+async def _every_slot(session: AsyncSession, booking_id: UUID) -> list[Span]:
+    query = select(BookingSlot).where(BookingSlot.booking_id == booking_id).order_by(BookingSlot.number)
+    return [span_of(slot) for slot in await session.scalars(query)]
+
+
 async def lapse_at(session: AsyncSession, facility_id: UUID, now: datetime) -> None:
-    """What was not paid in time frees its space. The caller holds the facility."""
-    late = await session.scalars(
-        select(Booking)
-        .where(
-            Booking.facility_id == facility_id,
-            Booking.state == BookingState.HELD,
-            Booking.held_until <= now,
-        )
-        .order_by(Booking.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
+    """What was not paid in time frees its space; what was, is confirmed, though nobody has followed its
+    charge yet. The caller holds the facility."""
+    query = select(Booking.id, Booking.charge_id).where(
+        Booking.facility_id == facility_id,
+        Booking.state == BookingState.HELD,
+        Booking.held_until <= now,
     )
-    for booking in late.all():
-        await end(session, booking, BookingState.LAPSED, Why.NOT_PAID, now)
+    late = {row.charge_id: row.id for row in await session.execute(query)}
+    for charge in await lock_charges(session, ids=late) if late else []:
+        booking = await session.get_one(
+            Booking, late[charge.id], with_for_update=True, populate_existing=True
+        )
+        if charge.state == ChargeState.SETTLED:
+            await confirm(session, booking, now)
+        else:
+            await end(session, booking, BookingState.LAPSED, Why.NOT_PAID, now)
 
 
 async def lapse_unpaid(session: AsyncSession, now: datetime) -> None:

@@ -21,6 +21,7 @@ from parking_cloud.kernel.problems import InvalidInput, NotAllowed
 from parking_cloud.registry.sharing import SharingFacility, shared_spaces, sharing_facilities
 from parking_cloud.sharing import ceiling, problems, rules
 from parking_cloud.sharing.models import SharingException, SharingPlan, SharingWindow
+from parking_cloud.sharing.paying import lapse_at
 from parking_cloud.sharing.rule import rule_at
 from parking_cloud.sharing.rules import Plan, Window
 from parking_cloud.sharing.schemas import ExceptionIn, PlanIn, PlanState, WindowIn
@@ -102,6 +103,7 @@ async def add_exception(
     await alone(session, f"bookings at {facility_id}")
     if await session.get(SharingPlan, facility_id) is None:
         raise problems.NotShared()
+    await lapse_at(session, facility_id, now)
     if not stated.open:
         booked = await concerned(session, facility_id, span, now)
         if booked:
@@ -137,6 +139,7 @@ async def drop_exception(
     )
     if row is None:
         return
+    await lapse_at(session, facility_id, now)
     if row.open:
         span = Span(rules.moment(row.day, row.start_minute), rules.moment(row.day, row.until_minute))
         booked = await concerned(session, facility_id, span, now)

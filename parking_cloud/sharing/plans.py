@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
@@ -22,6 +23,9 @@ from parking_cloud.sharing.models import (
 from parking_cloud.sharing.rules import OneDay, Plan, Policy, Window
 from parking_cloud.sharing.schemas import PlanState
 from parking_cloud.sharing.times import Span
+
+_AS_IT_IS_NOW: dict[str, Any] = {"populate_existing": True}
+"""Who has waited for a facility's lock may have read its plan before."""
 
 
 async def policy_at(session: AsyncSession, now: datetime) -> Policy:
@@ -51,7 +55,7 @@ async def published(
     query = select(SharingPlan).where(SharingPlan.state == PlanState.PUBLISHED, SharingPlan.exemption == "")
     if facility_ids is not None:
         query = query.where(SharingPlan.facility_id.in_(facility_ids))
-    rows = (await session.scalars(query)).all()
+    rows = (await session.scalars(query.execution_options(**_AS_IT_IS_NOW))).all()
     ids = [row.facility_id for row in rows]
     windows = await windows_of(session, ids)
     exceptions = await exceptions_of(session, ids, since)
@@ -74,7 +78,8 @@ async def windows_of(session: AsyncSession, facility_ids: Collection[UUID]) -> d
     """The windows of these facilities' plans."""
     found: dict[UUID, tuple[Window, ...]] = {}
     query = select(SharingWindow).where(SharingWindow.facility_id.in_(facility_ids))
-    for row in await session.scalars(query.order_by(SharingWindow.facility_id, SharingWindow.number)):
+    query = query.order_by(SharingWindow.facility_id, SharingWindow.number)
+    for row in await session.scalars(query.execution_options(**_AS_IT_IS_NOW)):
         window = Window(
             days=frozenset(DayKind(day) for day in row.days),
             start=row.start_minute,
@@ -110,7 +115,8 @@ async def closings_of(
     if facility_ids is not None:
         here.append(SharingClosing.facility_id.in_(facility_ids))
     found: dict[UUID, list[Span]] = {}
-    for row in await session.scalars(select(SharingClosing).where(*here)):
+    query = select(SharingClosing).where(*here).execution_options(**_AS_IT_IS_NOW)
+    for row in await session.scalars(query):
         ends = row.ends_at if row.lifted_at is None else min(row.ends_at, row.lifted_at)
         if row.starts_at < ends:
             found.setdefault(row.facility_id, []).append(Span(row.starts_at, ends))

@@ -105,6 +105,19 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), CITY_ZONE).astimezone(UTC)
 
 
+def by_days(times: Sequence[Span]) -> list[Span]:
+    """The same times cut at each noon of the city: a night stays one, and whoever loses a time of a month
+    loses no more than a day."""
+    parts: list[Span] = []
+    for span in times:
+        at = span.start
+        while at < span.end:
+            day = (city_time(at) + timedelta(hours=12)).date()
+            parts.append(Span(at, min(moment(day, DAY // 2), span.end)))
+            at = parts[-1].end
+    return parts
+
+
 def windows_of(plan: Plan, day: date, space_id: UUID | None = None) -> list[Span]:
     """The windows that begin on a day, those within another left out; of one space where it is given. Raises
     UnknownHolidayYear."""
@@ -209,6 +222,8 @@ def extension_price(plan: Plan, first: Span, more: Span, paid: int) -> Fen | Non
 
 def comes_back(price: int, slots: Sequence[Span], now: datetime, policy: Policy) -> Fen:
     """What a driver who cancels now gets back: all of it in time, later a share of what was not used."""
+    if not slots:
+        return Fen(0)
     starts = min(slot.start for slot in slots)
     if now <= starts - timedelta(minutes=policy.cancel_free_minutes):
         return Fen(price)

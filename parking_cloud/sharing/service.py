@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.gates.allow_list import pass_states
 from parking_cloud.kernel.money import Fen
+from parking_cloud.payments.facts import settled
 from parking_cloud.registry.sharing import SharedSpace, shared_spaces
 from parking_cloud.sharing import rules
 from parking_cloud.sharing.models import Booking, BookingSlot
 from parking_cloud.sharing.plans import published
 from parking_cloud.sharing.schemas import Bookable, BookingFacts, BookingKind, BookingState, Slot, Why
-from parking_cloud.sharing.times import Span
+from parking_cloud.sharing.times import Span, union
 
 ORDINARY = frozenset({"standard", "large"})
 """Kinds of spaces that anybody may book; the others have to be asked for."""
+_LATE = "case when b.state = 'held' and b.held_until <= :now then b.charge_id end as late"
+"""The charge of a booking whose time to pay is over."""
 
 
 async def bookable(
@@ -72,16 +75,25 @@ async def taken_times(session: AsyncSession, now: datetime) -> dict[UUID, list[S
     """By space, the times from now on that somebody has it for."""
     rows = await session.execute(
         text(
-            "select s.space_id, lower(s.during), upper(s.during) from booking_slot s"
-            " join booking b on b.id = s.booking_id where s.live and upper(s.during) > :now"
-            " and not (b.state = 'held' and b.held_until <= :now)"
+            f"select s.space_id, lower(s.during) as start, upper(s.during) as until, {_LATE}"
+            " from booking_slot s join booking b on b.id = s.booking_id"
+            " where s.live and upper(s.during) > :now"
         ),
         {"now": now},
     )
     found: dict[UUID, list[Span]] = {}
-    for space, start, end in rows:
-        found.setdefault(space, []).append(Span(start, end))
+    for row in await _still_held(session, rows):
+        found.setdefault(row.space_id, []).append(Span(row.start, row.until))
     return found
+
+
+async def _still_held(session: AsyncSession, rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """Without those that were held for somebody who did not pay in time. What was paid in time is held,
+    though its booking has not heard of it yet."""
+    every = list(rows)
+    late = {row.late for row in every if row.late is not None}
+    unpaid = late - await settled(session, late)
+    return [row for row in every if row.late not in unpaid]
 
 
 async def free_spaces(
@@ -99,15 +111,14 @@ async def taken_spaces(
     not pay in time counts as free."""
     if not space_ids:
         return set()
-    rows = await session.scalars(
+    rows = await session.execute(
         text(
-            "select s.space_id from booking_slot s join booking b on b.id = s.booking_id"
+            f"select s.space_id, {_LATE} from booking_slot s join booking b on b.id = s.booking_id"
             " where s.live and s.space_id = any(:spaces) and s.during && cast(:times as tstzmultirange)"
-            " and not (b.state = 'held' and b.held_until <= :now)"
         ),
         {"spaces": list(space_ids), "times": multirange(slots), "now": now},
     )
-    return set(rows)
+    return {row.space_id for row in await _still_held(session, rows)}
 
 
 def multirange(spans: Sequence[Span]) -> str:
@@ -148,7 +159,8 @@ async def booking_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UU
 
 
 async def slots_of(session: AsyncSession, booking_ids: Collection[UUID]) -> dict[UUID, list[Span]]:
-    """The times of these bookings, as far as they still have them, or had until they were over."""
+    """The times of these bookings, as far as they still have them, or had until they were over; those that
+    touch are one."""
     rows = await session.execute(
         text(
             "select booking_id, lower(during), upper(during) from booking_slot"
@@ -159,7 +171,40 @@ async def slots_of(session: AsyncSession, booking_ids: Collection[UUID]) -> dict
     found: dict[UUID, list[Span]] = {}
     for booking, start, end in rows:
         found.setdefault(booking, []).append(Span(start, end))
-    return found
+    return {booking: union(spans) for booking, spans in found.items()}
+
+
+async def space_now(session: AsyncSession, booking_ids: Collection[UUID], now: datetime) -> dict[UUID, UUID]:
+    """The space that each of these bookings has now, or has next: one of a month's nights may have been
+    moved. Those that have none to come are left out."""
+    rows = await session.execute(
+        text(
+            "select distinct on (booking_id) booking_id, space_id from booking_slot"
+            " where booking_id = any(:ids) and live and upper(during) > :now"
+            " order by booking_id, lower(during)"
+        ),
+        {"ids": list(booking_ids), "now": now},
+    )
+    return {row.booking_id: row.space_id for row in rows}
+
+
+async def booked_already(
+    session: AsyncSession,
+    facility_id: UUID,
+    plate_hash: bytes,
+    slots: Sequence[Span],
+    but: Collection[UUID] = (),
+) -> bool:
+    """Whether a vehicle has a space at a facility in any of these times by another booking than those."""
+    found = await session.scalar(
+        text(
+            "select 1 from booking b join booking_slot s on s.booking_id = b.id where s.live"
+            " and b.facility_id = :facility and b.plate_hash = :plate and b.state in ('held', 'confirmed')"
+            " and b.id <> all(:but) and s.during && cast(:times as tstzmultirange) limit 1"
+        ),
+        {"facility": facility_id, "plate": plate_hash, "times": multirange(slots), "but": list(but)},
+    )
+    return found is not None
 
 
 async def continued_until(session: AsyncSession, booking_ids: Collection[UUID]) -> dict[UUID, datetime]:
@@ -229,15 +274,15 @@ async def booked_until(
 
 async def concerned(session: AsyncSession, facility_id: UUID, span: Span, now: datetime) -> list[UUID]:
     """The bookings that hold a space at a facility within a time."""
-    rows = await session.scalars(
+    rows = await session.execute(
         text(
-            "select distinct b.id from booking b join booking_slot s on s.booking_id = b.id"
+            f"select distinct b.id, {_LATE} from booking b join booking_slot s on s.booking_id = b.id"
             " where b.facility_id = :facility and s.live and s.during && tstzrange(:start, :end)"
-            " and upper(s.during) > :now and not (b.state = 'held' and b.held_until <= :now) order by b.id"
+            " and upper(s.during) > :now order by b.id"
         ),
         {"facility": facility_id, "start": span.start, "end": span.end, "now": now},
     )
-    return list(rows)
+    return [row.id for row in await _still_held(session, rows)]
 
 
 async def booked_counts(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, int]:

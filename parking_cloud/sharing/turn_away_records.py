@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.gates.allow_list_rules import PassState
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.problems import NotFound, Problem
 from parking_cloud.registry.service import facility_names
+from parking_cloud.sharing.entry_rules import stands_against
 from parking_cloud.sharing.models import Booking
 from parking_cloud.sharing.people import facilities_for
 from parking_cloud.sharing.turn_away_models import TurnAway
@@ -38,6 +41,8 @@ class TurnAwayOut(msgspec.Struct, frozen=True, kw_only=True):
     space_occupied: bool | None
     facility_free: int | None
     refund: int
+    counts: bool
+    """Against the institution: not what was said from kilometres away, nor what nothing bears out."""
     comment: str
     commented_at: datetime | None
 
@@ -104,15 +109,17 @@ async def mine(session: AsyncSession, user_id: UUID) -> list[TurnAwayOut]:
 
 
 async def turn_away_counts(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, int]:
-    """How many drivers were turned away in a time, by facility."""
-    rows = await session.execute(
-        select(TurnAway.facility_id, func.count())
-        .where(TurnAway.at >= since, TurnAway.at < until)
-        .group_by(TurnAway.facility_id)
-    )
-    return {row[0]: row[1] for row in rows}
+    """How many drivers were turned away in a time, by facility; without what does not count."""
+    rows = await session.scalars(select(TurnAway).where(TurnAway.at >= since, TurnAway.at < until))
+    return dict(Counter(row.facility_id for row in rows if _counts(row)))
+
+
+def _counts(row: TurnAway) -> bool:
+    seen = row.seen_at_gate is not None
+    return stands_against(PassState(row.gate_state), seen=seen, metres=row.distance_m)
 
 
 def _shown(row: TurnAway, facility: str) -> TurnAwayOut:
-    fields = (f for f in TurnAwayOut.__struct_fields__ if f != "facility")
-    return TurnAwayOut(facility=facility, **{name: getattr(row, name) for name in fields})
+    fields = (f for f in TurnAwayOut.__struct_fields__ if f not in ("facility", "counts"))
+    noted = {name: getattr(row, name) for name in fields}
+    return TurnAwayOut(facility=facility, counts=_counts(row), **noted)

@@ -30,7 +30,7 @@ from parking_cloud.occupancy.service import get_facilities, standing_of_spaces
 from parking_cloud.registry.service import facility_labels
 from parking_cloud.sharing.alternatives import Alternative, alternatives
 from parking_cloud.sharing.booking import own
-from parking_cloud.sharing.entry_rules import EARLY, NotNow, turned_away_of
+from parking_cloud.sharing.entry_rules import EARLY, NotNow, nothing_used, turned_away_of
 from parking_cloud.sharing.gate_texts import turned_away_staff_texts, turned_away_texts
 from parking_cloud.sharing.losing import turn_away
 from parking_cloud.sharing.models import Booking
@@ -39,9 +39,11 @@ from parking_cloud.sharing.people import tell_staff
 from parking_cloud.sharing.schemas import BookingState
 from parking_cloud.sharing.times import Span
 from parking_cloud.sharing.turn_away_models import TurnAway
-from parking_cloud.stays.service import open_stays
+from parking_cloud.stays.service import open_stays, stays_of_plates
 
 _SEEN_WITHIN = timedelta(hours=24)
+_STAYS_BEGUN, _STAYS = timedelta(days=7), 50
+"""So many of a vehicle's stays are looked at, so long before its time began."""
 
 
 class TurnedAwayIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,17 +106,20 @@ async def say_turned_away(
     noted = await _noted(session, booking_id, now)
     if noted is not None:
         return _shown(noted)
-    slots = [span_of(slot) for slot in await live_slots(session, booking_id)]
-    seen = await _seen(session, booking, slots, now)
+    space_of = {span_of(slot): slot.space_id for slot in await live_slots(session, booking_id)}
     confirmed = booking.state == BookingState.CONFIRMED
-    slot = turned_away_of(slots, confirmed=confirmed, inside=seen.inside, now=now)
+    slot = turned_away_of(list(space_of), confirmed=confirmed, now=now)
     if isinstance(slot, NotNow):
-        zh, en = _REASONS[slot]
-        raise NotTurnedAway(zh=zh, en=en)
+        raise _not_now(slot)
+    begun = await _begun(session, booking, slot)
+    seen = await _seen(session, booking, begun, now)
+    if seen.inside:
+        raise _not_now(NotNow.INSIDE)
     gate = (await allow_list.pass_facts(session, [booking_id])).get(booking_id)
     elsewhere = await alternatives(session, booking.facility_id, slot.end, now, stale_after)
-    refund = await turn_away(session, booking_id, slot, had_been_in=seen.had_been_in, now=now)
-    row = await _record(session, booking, slot, said, gate, seen, now, stale_after)
+    whole = nothing_used(begun, slot, had_been_in=seen.had_been_in, now=now)
+    refund = await turn_away(session, booking_id, slot, whole=whole, now=now)
+    row = await _record(session, booking, slot, space_of[slot], said, gate, seen, now, stale_after)
     row.refund, row.alternatives = refund, msgspec.to_builtins(elsewhere)
     session.add(row)
     await session.flush()
@@ -133,32 +138,47 @@ async def _noted(session: AsyncSession, booking_id: UUID, now: datetime) -> Turn
     return found if over or now - found.at < 2 * EARLY else None
 
 
-async def _seen(session: AsyncSession, booking: Booking, slots: list[Span], now: datetime) -> _Seen:
-    """What the gates say of the vehicle at this facility."""
-    passed = await passages_of_plates(session, {booking.plate_hash: now - _SEEN_WITHIN})
-    here = sorted(
-        (p for p in passed[booking.plate_hash] if p.facility_id == booking.facility_id and p.at <= now),
-        key=lambda p: p.at,
+def _not_now(why: NotNow) -> NotTurnedAway:
+    zh, en = _REASONS[why]
+    return NotTurnedAway(zh=zh, en=en)
+
+
+async def _begun(session: AsyncSession, booking: Booking, slot: Span) -> datetime:
+    """When a time began, with what it goes on from."""
+    first = booking
+    while first.extends is not None:
+        first = await session.get_one(Booking, first.extends)
+    return slot.start if first is booking else first.starts_at
+
+
+async def _seen(session: AsyncSession, booking: Booking, begun: datetime, now: datetime) -> _Seen:
+    """What the gates say of the vehicle at this facility, within a day and since its time began."""
+    plate, facility = booking.plate_hash, booking.facility_id
+    since = min(now - _SEEN_WITHIN, begun - EARLY)
+    passed = await passages_of_plates(session, {plate: since})
+    here = sorted((p for p in passed[plate] if p.facility_id == facility and p.at <= now), key=lambda p: p.at)
+    open_ = await open_stays(session, plate, facility)
+    inside = bool(open_) or bool(here and here[-1].direction == "entry")
+    stays = await stays_of_plates(session, {plate: begun - _STAYS_BEGUN}, now, _STAYS)
+    had_been_in = any(p.at >= begun - EARLY for p in here) or any(
+        stay.facility_id == facility and (stay.exited_at is None or stay.exited_at > begun) for stay in stays
     )
-    stays = await open_stays(session, booking.plate_hash, booking.facility_id)
-    inside = bool(stays) or bool(here and here[-1].direction == "entry")
-    held = [slot for slot in slots if slot.start <= now < slot.end + EARLY]
-    since = held[0].start - EARLY if held else now
-    had_been_in = any(p.direction == "entry" and p.at >= since for p in here)
-    return _Seen(inside, had_been_in, here[-1].at if here else None)
+    last = here[-1].at if here and here[-1].at >= now - _SEEN_WITHIN else None
+    return _Seen(inside, had_been_in, last)
 
 
 async def _record(
     session: AsyncSession,
     booking: Booking,
     slot: Span,
+    space_id: UUID,
     said: TurnedAwayIn,
     gate: PassFacts | None,
     seen: _Seen,
     now: datetime,
     stale_after: timedelta,
 ) -> TurnAway:
-    space = (await standing_of_spaces(session, [booking.space_id])).get(booking.space_id)
+    space = (await standing_of_spaces(session, [space_id])).get(space_id)
     (place,) = await get_facilities(session, [booking.facility_id], now=now, stale_after=stale_after)
     return TurnAway(
         booking_id=booking.id,

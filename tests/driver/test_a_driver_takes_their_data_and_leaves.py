@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,13 +24,19 @@ from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices import service as notices
 from parking_cloud.notices.schemas import ContactIn, Reader, Words
 from parking_cloud.payments.charging import assess_stay
+from parking_cloud.sharing.booking import extend
+from parking_cloud.sharing.paying import end_over
 from sensor_gateway.sealing import PlateVault
 from tests.driver.parts import Phone, a_phone, verified
 from tests.notices.parts import driver
 from tests.payments.parts import HOUR, KEY, NEIGHBOURS, left, minute, parked, priced_garage
+from tests.sharing.parts import FRIDAY_NOON, hall, owner, pays, state_of
+from tests.tariffs.parts import city
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
 PHONE = "13800138000"
+HOURS = timedelta(hours=1)
+SEVEN, NINE = city("2026-11-20 19:00"), city("2026-11-20 21:00")
 WORDS = {language: Words("title", "body", "short") for language in ("zh-CN", "en")}
 
 
@@ -118,6 +125,28 @@ async def test_what_is_owed_is_named_before_the_account_goes(phone: Phone, sessi
     assert refused.json()["type"].rpartition(":")[2] == "owed-is-named-first"
     assert (await phone.asks(li, "DELETE", f"/v1/me?owed={HOUR}")).status_code == 204
     assert await session.scalar(text("select amount - paid from charge")) == HOUR
+
+
+async def test_what_goes_on_from_what_is_over_is_given_back_as_well(
+    phone: Phone, session: AsyncSession
+) -> None:
+    await hall(session)
+    li = await owner(session)
+    first = await li.books(session, SEVEN, NINE)
+    await pays(session, first, FRIDAY_NOON)
+    more = await extend(session, li.id, first.id, NINE + 2 * HOURS, SEVEN)
+    await session.commit()
+    await pays(session, more, SEVEN)
+    tomorrow = await li.books(session, SEVEN + 24 * HOURS, NINE + 24 * HOURS)
+    await pays(session, tomorrow, FRIDAY_NOON)
+    phone.clock.moment = NINE + HOURS
+    await end_over(session, NINE + HOURS)
+    await session.commit()
+    told = (await phone.asks(li.who, "GET", "/v1/me/closing")).json()
+    assert {booking["id"] for booking in told["bookings"]} == {str(more.id), str(tomorrow.id)}
+    assert (await phone.asks(li.who, "DELETE", "/v1/me")).status_code == 204
+    states = [(await state_of(session, each))[0] for each in (first, more, tomorrow)]
+    assert states == ["ended", "cancelled", "cancelled"]
 
 
 async def test_what_only_they_needed_goes_at_once(phone: Phone, session: AsyncSession) -> None:

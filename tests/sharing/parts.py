@@ -13,6 +13,7 @@ from parking_cloud.accounts import vehicles
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.accounts.vehicles import HeldVehicle, held_vehicle
+from parking_cloud.kernel.calendar import DayKind
 from parking_cloud.payments.service import record_cash
 from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import FacilityIn, InstitutionIn, OperatorIn, RegistryBatch, SpaceIn
@@ -30,6 +31,9 @@ CHIEF = Identity(user_id=uuid4(), username="chief", role=Role.CITY_ADMINISTRATOR
 NINE, FIVE_THIRTY = 540, 1050
 FRIDAY_NOON = city("2026-11-20 12:00")
 """A workday before a weekend: open from 18:30 on until Monday, 08:00."""
+
+
+ALWAYS = [WindowIn(days=sorted(DayKind), start=0, until=1440)]
 
 
 def windows(space_ids: list[UUID] | None = None) -> list[WindowIn]:

@@ -13,12 +13,13 @@ from parking_cloud.accounts.tokens import Identity
 from parking_cloud.kernel.problems import NotAllowed
 from parking_cloud.sharing import closing, planning, problems
 from parking_cloud.sharing.offers import offers
-from parking_cloud.sharing.schemas import BookingKind, ClosingIn, ExceptionIn
+from parking_cloud.sharing.schemas import BookingKind, ClosingIn, ExceptionIn, Slot
 from parking_cloud.sharing.service import booking_facts
 from parking_cloud.sharing.times import Span
+from parking_cloud.tariffs.permits import permits_of
 from parking_cloud.tariffs.schemas import VehicleClass
 from parking_cloud.tariffs.service import price_stay
-from tests.sharing.parts import CHIEF, FRIDAY_NOON, hall, hours, owner, pays, state_of
+from tests.sharing.parts import ALWAYS, CHIEF, FRIDAY_NOON, hall, hours, owner, pays, state_of
 from tests.tariffs.parts import city
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -86,10 +87,38 @@ async def test_a_month_loses_the_times_concerned_and_gets_their_share_back(sessi
     whole = (await booking_facts(session, [booked.id]))[booked.id]
     closed = await closing.close(session, CHIEF, facility, BURST_PIPE, FRIDAY_NOON + hours(1))
     left = (await booking_facts(session, [booked.id]))[booked.id]
-    assert (left.state, left.slots) == ("confirmed", whole.slots[1:])
+    first = Slot(BURST_PIPE.ends_at, whole.slots[0].ends_at)  # of a weekend the night concerned, until noon
+    assert (left.state, left.slots) == ("confirmed", [first, *whole.slots[1:]])
     total = sum((slot.ends_at - slot.starts_at).total_seconds() for slot in whole.slots)
-    gone = (whole.slots[0].ends_at - whole.slots[0].starts_at).total_seconds()
+    gone = (first.starts_at - whole.slots[0].starts_at).total_seconds()
     assert closed.amount == int(20_000 * gone // total)
+
+
+async def test_two_hours_of_a_month_that_is_always_open_take_a_day_of_it(session: AsyncSession) -> None:
+    facility = await hall(session, windows=ALWAYS)
+    li = await owner(session)
+    booked = await li.books(session, city("2026-11-21 08:00"), kind=BookingKind.MONTH)
+    await pays(session, booked, FRIDAY_NOON + MINUTE)
+    now = city("2026-12-19 13:00")
+    drill = ClosingIn(starts_at=now, ends_at=now + hours(2), reason="消防演练")
+    closed = await closing.close(session, CHIEF, facility, drill, now)
+    assert closed.amount == 20_000 // 30
+    assert await state_of(session, booked) == ("confirmed", None)
+    (permit,) = [p for p in await permits_of(session, li.held.plate_hash) if p.revoked_at is not None]
+    assert (permit.valid_from, permit.revoked_at) == (city("2026-12-19 12:00"), now + hours(1))
+
+
+async def test_who_is_there_over_noon_has_time_to_leave_as_well(session: AsyncSession) -> None:
+    facility = await hall(session, windows=ALWAYS)
+    li = await owner(session)
+    booked = await li.books(session, city("2026-11-21 08:00"), kind=BookingKind.MONTH)
+    await pays(session, booked, FRIDAY_NOON + MINUTE)
+    now = city("2026-11-25 11:45")
+    await closing.close(
+        session, CHIEF, facility, ClosingIn(starts_at=now, ends_at=now + hours(2), reason="消防演练"), now
+    )
+    revoked = {p.revoked_at for p in await permits_of(session, li.held.plate_hash)}
+    assert revoked == {None, now + hours(1)}
 
 
 async def test_lifted_it_is_open_again(session: AsyncSession) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts import vehicles
-from parking_cloud.accounts.vehicles import held_vehicle
+from parking_cloud.accounts.vehicles import HeldVehicle, held_vehicle
 from parking_cloud.payments.facts import charge_facts
 from parking_cloud.payments.schemas import ChargeState
 from parking_cloud.sharing import bans, booking, ending, problems
@@ -20,7 +21,7 @@ from parking_cloud.sharing.schemas import BookingKind, BookingState
 from parking_cloud.sharing.service import booking_facts
 from parking_cloud.tariffs.permits import permits_of
 from tests.payments.parts import VAULT
-from tests.sharing.parts import CHIEF, FRIDAY_NOON, Driver, hall, hours, owner, pays, state_of
+from tests.sharing.parts import ALWAYS, CHIEF, FRIDAY_NOON, Driver, hall, hours, owner, pays, state_of
 from tests.tariffs.parts import city
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -124,15 +125,62 @@ async def test_it_goes_on_only_while_it_is_open(session: AsyncSession) -> None:
         await booking.extend(session, li.id, booked.id, city("2026-11-23 08:05"), SEVEN)
 
 
-async def test_another_vehicle_comes_before_it_begins(session: AsyncSession) -> None:
-    await hall(session)
-    li = await owner(session)
+async def second(session: AsyncSession, li: Driver) -> tuple[UUID, HeldVehicle]:
+    """Another vehicle of this driver's; committed."""
     claim = await vehicles.claim(session, li.who, vehicles.VehicleIn("浙E54321"), VAULT, FRIDAY_NOON)
     seen = vehicles.ClaimDecision(verified=True, reason="行驶证原件", plate="浙E54321")
     await vehicles.decide(session, CHIEF, claim.id, seen, VAULT, FRIDAY_NOON)
-    other = await held_vehicle(session, li.id, claim.id)
+    held = await held_vehicle(session, li.id, claim.id)
+    await session.commit()
+    return claim.id, held
+
+
+async def test_a_vehicle_that_comes_after_all_does_not_pay_twice(session: AsyncSession) -> None:
+    await hall(session)
+    li = await owner(session)
+    other = await second(session, li)
     booked = await confirmed(session, li)
-    await ending.change_vehicle(session, li.id, booked.id, claim.id, other, SEVEN - MINUTE)
+    await ending.change_vehicle(session, li.id, booked.id, *other, FRIDAY_NOON + 2 * MINUTE)
+    await ending.change_vehicle(session, li.id, booked.id, li.vehicle_id, li.held, FRIDAY_NOON + 3 * MINUTE)
+    valid = [p.valid_from for p in await permits_of(session, li.held.plate_hash) if p.revoked_at is None]
+    assert valid == [SEVEN]
+    assert all(p.revoked_at is not None for p in await permits_of(session, other[1].plate_hash))
+
+
+async def test_no_vehicle_comes_by_two_bookings_at_a_time(session: AsyncSession) -> None:
+    await hall(session, spaces=2)
+    li = await owner(session)
+    vehicle_id, other = await second(session, li)
+    await confirmed(session, li)
+    two = await Driver(li.who, vehicle_id, other).books(session, SEVEN, NINE)
+    with pytest.raises(problems.BookedAlready):
+        await ending.change_vehicle(session, li.id, two.id, li.vehicle_id, li.held, FRIDAY_NOON + MINUTE)
+
+
+async def test_nothing_is_booked_or_extended_years_ahead(session: AsyncSession) -> None:
+    await hall(session, windows=ALWAYS)
+    li = await owner(session)
+    booked = await confirmed(session, li)
+    far = datetime(9999, 12, 31, 23, 55, tzinfo=UTC)
+    for kind, start, end in (
+        (BookingKind.HOUR, NINE, far),
+        (BookingKind.HOUR, NINE, NINE + hours(24 * 31)),
+        (BookingKind.EVENING, far, None),
+        (BookingKind.MONTH, far, None),
+        (BookingKind.EVENING, datetime(1, 1, 1, tzinfo=UTC), None),
+    ):
+        with pytest.raises(problems.WrongTime):
+            await li.books(session, start, end, kind=kind)
+    with pytest.raises(problems.WrongTime):
+        await booking.extend(session, li.id, booked.id, far, SEVEN)
+
+
+async def test_another_vehicle_comes_before_it_begins(session: AsyncSession) -> None:
+    await hall(session)
+    li = await owner(session)
+    vehicle_id, other = await second(session, li)
+    booked = await confirmed(session, li)
+    await ending.change_vehicle(session, li.id, booked.id, vehicle_id, other, SEVEN - MINUTE)
     (old,) = await permits_of(session, li.held.plate_hash)
     assert old.revoked_at == SEVEN - MINUTE
     (new,) = await permits_of(session, other.plate_hash)

@@ -40,6 +40,17 @@ def test_workdays_from_an_hour_after_work_until_an_hour_before() -> None:
     ]
 
 
+@given(st.lists(st.tuples(st.integers(0, 60_000), st.integers(1, 9_000)), max_size=4))
+def test_cut_by_days_they_are_the_same_times_none_over_a_noon(drawn: list[tuple[int, int]]) -> None:
+    day = date(2026, 11, 1)
+    times = union(Span(moment(day, start), moment(day, start + length)) for start, length in drawn)
+    cut = rules.by_days(times)
+    assert union(cut) == times
+    for part in cut:
+        start, last = city_time(part.start), city_time(part.end) - timedelta(microseconds=1)
+        assert (start - timedelta(hours=12)).date() == (last - timedelta(hours=12)).date()
+
+
 def test_weekends_all_day_into_mondays_morning() -> None:
     assert open_in(ASKED, "2026-11-20 12:00", "2026-11-24 12:00") == [
         "11-20 18:30 – 11-23 08:00",

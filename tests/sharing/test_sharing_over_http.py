@@ -133,5 +133,8 @@ async def test_others_are_refused(
     other = as_(settings, stranger, clock)
     assert (await client.get("/v1/sharing/plans", headers=other)).json() == []
     assert (await client.get(f"/v1/sharing/plans/{facility}", headers=other)).status_code == 403
+    for start in ("0001-01-01", "9999-12-30"):
+        days = {"start": f"{start}T00:00:00Z", "end": f"{start}T01:00:00Z"}
+        assert slug(await client.get("/v1/sharing/offers", params=days)) == "wrong-time"
     unknown = {"facility": "none", "start": SEVEN, "end": NINE}
     assert (await client.get("/v1/sharing/offers", params=unknown)).status_code == 404

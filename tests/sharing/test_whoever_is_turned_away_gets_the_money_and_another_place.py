@@ -14,9 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.gates.allow_list import pass_states
+from parking_cloud.gates.allow_list_rules import PassState
 from parking_cloud.kernel.problems import NotAllowed
 from parking_cloud.sharing import turn_away_records
 from parking_cloud.sharing.booking import Booked, extend
+from parking_cloud.sharing.entry_rules import stands_against
+from parking_cloud.sharing.mine import my_booking
 from parking_cloud.sharing.problems import BookingNotFound
 from parking_cloud.sharing.schemas import BookingKind
 from parking_cloud.sharing.turn_away_records import CommentedAlready, CommentIn, TurnAwayNotFound
@@ -28,7 +31,7 @@ from parking_cloud.sharing.turning_away import (
 )
 from sensor_gateway.records import Direction
 from tests.sharing.gate_parts import attendant, manager, passes, told, with_gate
-from tests.sharing.parts import CHIEF, Driver, hall, hours, owner, pays, state_of
+from tests.sharing.parts import ALWAYS, CHIEF, Driver, hall, hours, owner, pays, state_of
 from tests.tariffs.parts import city
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -104,16 +107,93 @@ async def test_what_was_used_before_is_not_paid_back(session: AsyncSession, redi
     assert (answer.refund, await refunds(session)) == (200, [200])
 
 
-@pytest.mark.parametrize(("after", "taken"), [(-0.26, False), (-0.25, True), (2.2, True), (2.25, False)])
-async def test_only_at_its_time(session: AsyncSession, after: float, taken: bool) -> None:
+@pytest.mark.parametrize(("after", "back"), [(-0.25, 800), (0.49, 800), (0.5, 600), (1.5, 200), (2.2, 0)])
+async def test_who_says_so_late_gets_back_what_is_still_to_come(
+    session: AsyncSession, after: float, back: int
+) -> None:
     await hall(session)
     driver = await owner(session)
     booked = await evening(session, driver)
-    if taken:
-        assert (await press(session, driver, booked, after)).refund == 800
-    else:
-        with pytest.raises(NotTurnedAway):
-            await press(session, driver, booked, after)
+    assert (await press(session, driver, booked, after)).refund == back
+
+
+@pytest.mark.parametrize("after", [-0.26, 2.25])
+async def test_only_at_its_time(session: AsyncSession, after: float) -> None:
+    await hall(session)
+    driver = await owner(session)
+    booked = await evening(session, driver)
+    with pytest.raises(NotTurnedAway):
+        await press(session, driver, booked, after)
+
+
+async def test_an_extension_is_no_new_begin(session: AsyncSession, redis: Redis) -> None:
+    facility = await hall(session, price_evening=None)
+    gate, driver = await with_gate(session, facility), await owner(session)
+    booked = await evening(session, driver)
+    more = await extend(session, driver.id, booked.id, SEVEN + hours(4), SEVEN - hours(5))
+    await session.commit()
+    await pays(session, more, SEVEN - hours(5))
+    await passes(session, redis, driver, facility, gate, Direction.ENTRY, SEVEN)
+    await passes(session, redis, driver, facility, gate, Direction.EXIT, SEVEN + hours(2.2))
+    assert (await press(session, driver, more, after=2.25)).refund == 700
+
+
+async def test_a_weekend_that_was_used_is_not_paid_back(session: AsyncSession, redis: Redis) -> None:
+    facility = await hall(session, price_evening=None)
+    gate, driver = await with_gate(session, facility), await owner(session)
+    saturday, monday = city("2026-11-21 08:00"), city("2026-11-23 08:00")
+    booked = await driver.books(session, saturday, monday)
+    await pays(session, booked, SEVEN - hours(6))
+    await passes(session, redis, driver, facility, gate, Direction.ENTRY, saturday)
+    await passes(session, redis, driver, facility, gate, Direction.EXIT, saturday + hours(1))
+    after = (monday - SEVEN) / hours(1) - 1
+    assert (await press(session, driver, booked, after)).refund == 400
+
+
+async def test_what_nothing_bears_out_does_not_count(session: AsyncSession) -> None:
+    await hall(session)
+    boss, driver = await manager(session), await owner(session)
+    await press(session, driver, await evening(session, driver), lat=39.9, lon=116.4)
+    (record,) = await turn_away_records.turn_aways(session, boss, before=None, limit=10)
+    assert not record.counts
+    assert await turn_away_records.turn_away_counts(session, SEVEN, SEVEN + hours(1)) == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "seen", "metres", "counts"),
+    [
+        (PassState.WAITING, False, None, True),
+        (PassState.NOT_NEEDED, False, None, True),
+        (PassState.ACKNOWLEDGED, False, None, False),
+        (PassState.ACKNOWLEDGED, True, None, True),
+        (PassState.ACKNOWLEDGED, False, 50, True),
+        (PassState.REFUSED, True, 3000, False),
+    ],
+)
+def test_what_bears_a_record_out(state: PassState, seen: bool, metres: int | None, counts: bool) -> None:
+    assert stands_against(state, seen=seen, metres=metres) is counts
+
+
+async def test_of_a_month_that_is_always_open_a_day_is_lost(session: AsyncSession) -> None:
+    await hall(session, windows=ALWAYS)
+    driver = await owner(session)
+    booked = await driver.books(session, city("2026-11-20 08:00"), kind=BookingKind.MONTH)
+    await pays(session, booked, SEVEN - hours(6))
+    answer = await press(session, driver, booked)
+    assert 0 < answer.refund < 20_000 / 29
+    assert await state_of(session, booked) == ("confirmed", None)
+
+
+async def test_a_month_without_its_last_time_is_over_and_can_be_read(session: AsyncSession) -> None:
+    await hall(session)
+    driver = await owner(session)
+    booked = await driver.books(session, SEVEN, kind=BookingKind.MONTH)
+    await pays(session, booked, SEVEN - hours(6))
+    await session.execute(text("update booking_slot set live = false, lost = true where number > 0"))
+    await press(session, driver, booked)
+    assert await state_of(session, booked) == ("turned_away", "turned_away")
+    shown = await my_booking(session, driver.id, booked.id, SEVEN)
+    assert (shown.slots, shown.comes_back, shown.may_cancel) == ([], 0, False)
 
 
 async def test_what_was_extended_is_paid_back_as_well(session: AsyncSession) -> None:
