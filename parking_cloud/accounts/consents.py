@@ -124,6 +124,24 @@ async def givers(session: AsyncSession, user_ids: Collection[UUID], purpose: Pur
     return set(await session.scalars(query))
 
 
+async def given_since(
+    session: AsyncSession, user_ids: Collection[UUID], purpose: Purpose
+) -> dict[UUID, datetime]:
+    """Who of these agrees, and since when without a break; newer words agreed to are no break."""
+    query = (
+        select(Consent)
+        .where(Consent.user_id.in_(user_ids), Consent.purpose == purpose.value)
+        .order_by(Consent.given_at, Consent.id)
+    )
+    since: dict[UUID, datetime] = {}
+    ended: dict[UUID, datetime | None] = {}
+    for row in await session.scalars(query.execution_options(populate_existing=True)):
+        if ended.get(row.user_id) != row.given_at:
+            since[row.user_id] = row.given_at
+        ended[row.user_id] = row.withdrawn_at
+    return {user: at for user, at in since.items() if ended[user] is None}
+
+
 async def needed(session: AsyncSession, user_id: UUID, purpose: Purpose) -> None:
     """Raises ConsentNeeded."""
     if user_id not in await givers(session, [user_id], purpose):

@@ -24,6 +24,13 @@ class TooManyVehicles(Problem):
     detail = {"zh-CN": "请先解绑不再使用的车辆。", "en": "Remove one that you no longer use."}
 
 
+class TooManyClaims(Problem):
+    slug = "too-many-claims"
+    status = 429
+    title = {"zh-CN": "今天申请次数过多", "en": "Too many vehicles claimed today"}
+    detail = {"zh-CN": "请明天再试。", "en": "Try again tomorrow."}
+
+
 class ClaimNotFound(NotFound):
     slug = "vehicle-not-found"
     title = {"zh-CN": "没有这辆车", "en": "There is no such vehicle"}

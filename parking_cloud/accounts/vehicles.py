@@ -9,7 +9,7 @@ unseen; with the end of a binding all of it does.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -29,6 +29,7 @@ from parking_cloud.accounts.vehicle_problems import (
     ClaimDecided,
     ClaimNotFound,
     LicenceDoesNotMatch,
+    TooManyClaims,
     TooManyVehicles,
 )
 from parking_cloud.kernel import audit, outbox
@@ -38,6 +39,9 @@ from sensor_gateway.sealing import PlateVault
 
 MOST_VEHICLES = 10
 """Of one driver: a fleet has other ways than the app, and nobody collects plates."""
+MOST_CLAIMS = 10
+"""Of one driver in a day, given up again or not: each takes a desk's time, and a holder is told."""
+_A_DAY = timedelta(days=1)
 _LIVE = ("pending", "verified")
 
 
@@ -107,7 +111,7 @@ async def claim(
 ) -> VehicleOut:
     """Ask for a vehicle. The answer is the same whether anybody knows that plate or not.
 
-    Raises BadPlate, AlreadyClaimed, TooManyVehicles.
+    Raises BadPlate, AlreadyClaimed, TooManyVehicles, TooManyClaims.
     """
     try:
         plate = parse_plate(stated.plate)
@@ -117,6 +121,9 @@ async def claim(
     live = select(func.count()).where(VehicleBinding.user_id == who.user_id, VehicleBinding.state.in_(_LIVE))
     if (await session.scalar(live) or 0) >= MOST_VEHICLES:
         raise TooManyVehicles()
+    today = VehicleBinding.user_id == who.user_id, VehicleBinding.asked_at > now - _A_DAY
+    if (await session.scalar(select(func.count()).where(*today)) or 0) >= MOST_CLAIMS:
+        raise TooManyClaims()
     binding = VehicleBinding(
         user_id=who.user_id,
         plate_hash=vault.lookup_hash(plate),

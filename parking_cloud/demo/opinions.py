@@ -221,6 +221,7 @@ def _opinion(chance: random.Random, place: _Place) -> RatingIn:
         staff=marks[4] if chance.random() < 0.5 else None,
         text=text,
         language="en" if language == "en" else "zh-CN",
+        agree=True,
     )
 
 

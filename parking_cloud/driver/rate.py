@@ -14,6 +14,8 @@ from litestar.response import Redirect, Template
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.accounts import consents
+from parking_cloud.accounts.consents import Purpose
 from parking_cloud.accounts.guards import public
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity
@@ -42,6 +44,7 @@ class RateForm(msgspec.Struct, frozen=True, kw_only=True):
     payment: _Mark = ""
     staff: _Mark = ""
     text: Annotated[str, msgspec.Meta(max_length=600)] = ""
+    agree: str = ""
 
 
 @get(f"{PAGE}/{{stay_id:uuid}}", guards=[public], include_in_schema=False)
@@ -105,7 +108,7 @@ def _read(data: RateForm, language: str) -> RatingIn:
     marks = {question.value: getattr(data, question) for question in Question}
     return msgspec.convert(
         {name: int(mark) for name, mark in marks.items() if mark}
-        | {"text": data.text.replace("\r\n", "\n")[:500], "language": language},
+        | {"text": data.text.replace("\r\n", "\n")[:500], "language": language, "agree": bool(data.agree)},
         RatingIn,
     )
 
@@ -116,14 +119,18 @@ class _Shown(msgspec.Struct, frozen=True):
     stay: OpenStay | None = None
     rating: MyRating | None = None
     refusal: Problem | None = None
+    agreed: bool = False
+    """What they write is read by everybody already, by their consent."""
 
 
 async def _look(session: AsyncSession, who: Identity, stay_id: UUID, now: datetime) -> _Shown:
     rating = await drivers.rating_of(session, who.user_id, stay_id, now)
+    agreed = bool(await consents.givers(session, [who.user_id], Purpose.RATING))
     if rating is not None:
-        return _Shown(rating=rating)
+        return _Shown(rating=rating, agreed=agreed)
     try:
-        return _Shown(stay=await drivers.look_at_stay(session, who.user_id, stay_id, now))
+        stay = await drivers.look_at_stay(session, who.user_id, stay_id, now)
+        return _Shown(stay=stay, agreed=agreed)
     except Problem as refusal:
         return _Shown(refusal=refusal)
 
@@ -169,6 +176,8 @@ def _page(
             "may_send": may_send,
             "questions": [question.value for question in Question],
             "marks": marks,
+            "agree": bool(kept and kept.agree),
+            "agreed": shown.agreed,
             "text": kept.text if kept else rating.text if rating else "",
             "moment": lambda at: city_time(at).strftime("%Y-%m-%d %H:%M"),
         },

@@ -25,6 +25,10 @@ RATE_TEXTS: dict[str, dict[str, str]] = {
         "words": "还想说的（可不填）",
         "words_hint": "最多 500 字。请勿写车牌、电话等个人信息：发现后会遮盖，并先由工作人员查看。"
         "经营者可以公开回复。",
+        "agree": "同意公开我写的文字（可随时撤回；不同意则只计入打分，文字不给任何人看）",
+        "agreed": "按您的同意，所写文字将公开。",
+        "my_data": "撤回同意",
+        "private": "您的打分已计入；您写的文字未公开，因为没有您的同意。",
         "send": "提交评价",
         "change": "修改评价",
         "change_hint": "可以修改一次。",
@@ -60,6 +64,11 @@ RATE_TEXTS: dict[str, dict[str, str]] = {
         "words": "Anything else? (not needed)",
         "words_hint": "500 characters at the most. Write no plates, telephone numbers or the like: they are"
         " masked, and a person looks first. The operator may answer for everybody to read.",
+        "agree": "Let everybody read what I write. I can take it back at any time; without it only the marks"
+        " count and nobody reads the words.",
+        "agreed": "By your consent everybody may read what you write.",
+        "my_data": "Take it back",
+        "private": "Your marks count. What you wrote is not shown, for it has no consent of yours.",
         "send": "Send",
         "change": "Change it",
         "change_hint": "You may change it once.",

@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.vehicles import BindingFacts, binding_facts, holders
+from parking_cloud.kernel.clock import city_time
+from parking_cloud.kernel.ids import stable_id
 from parking_cloud.kernel.outbox import OutboxMessage
 from parking_cloud.notices import service
 from parking_cloud.notices.schemas import Reader
@@ -26,11 +28,15 @@ async def tell_of_vehicles(session: AsyncSession, _: Redis, messages: Sequence[O
 
 
 async def _tell(session: AsyncSession, what: str, key: str, binding: BindingFacts, now: datetime) -> None:
+    dedupe_key = f"vehicle {what} {key}"
     if what == "claimed":
         holder = (await holders(session, [binding.plate_hash])).get(binding.plate_hash)
         if holder is None or holder.user_id == binding.user_id:
             return
         reader, texts = holder.user_id, CLAIMED_BY_ANOTHER
+        # Claimed again and again by one user, it is told once a day.
+        which = stable_id("claimed", str(binding.user_id), str(reader), binding.plate_hash.hex())
+        dedupe_key = f"vehicle claimed {which} {city_time(now):%Y-%m-%d}"
     elif what == "ended" and not binding.reason:
         return  # the driver did it themselves
     else:
@@ -39,7 +45,7 @@ async def _tell(session: AsyncSession, what: str, key: str, binding: BindingFact
         session,
         reader=Reader(user_id=reader),
         kind=f"vehicle_{what}",
-        dedupe_key=f"vehicle {what} {key}",
+        dedupe_key=dedupe_key,
         texts=texts,
         now=now,
     )

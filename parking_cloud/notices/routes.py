@@ -54,7 +54,7 @@ class NoticesController(Controller):
     async def set_contact(
         self, request: MeRequest, session: AsyncSession, settings: Settings, clock: Clock, data: ContactIn
     ) -> None:
-        """Be told by SMS or mail from now on."""
+        """Be told by SMS (at the phone that you sign in by) or mail from now on."""
         vault = ContactVault(settings.plate_key)
         await service.set_contact(session, request.user.user_id, data, vault, clock.now())
 

@@ -16,7 +16,7 @@ from parking_cloud.accounts.consents import Purpose
 from parking_cloud.accounts.phone_codes import sealed_phone
 from parking_cloud.kernel.contacts import Channel, ContactVault, checked
 from parking_cloud.kernel.ids import new_id
-from parking_cloud.kernel.problems import LANGUAGES, NotFound
+from parking_cloud.kernel.problems import LANGUAGES, InvalidInput, NotFound
 from parking_cloud.notices.models import Contact, Notice, NoticeState
 from parking_cloud.notices.schemas import (
     ContactIn,
@@ -32,6 +32,11 @@ from parking_cloud.notices.schemas import (
 class NoPhone(NotFound):
     slug = "no-phone"
     title = {"zh-CN": "这个账号没有登录手机号", "en": "This account has no phone to sign in by"}
+
+
+class PhoneNotProved(InvalidInput):
+    slug = "phone-not-proved"
+    title = {"zh-CN": "只能使用登录手机号接收短信", "en": "Messages go only to the phone you sign in by"}
 
 
 class NoticeNotFound(NotFound):
@@ -186,9 +191,15 @@ async def mark_read(session: AsyncSession, user_id: UUID, notice_id: UUID, now: 
 async def set_contact(
     session: AsyncSession, user_id: UUID, stated: ContactIn, vault: ContactVault, now: datetime
 ) -> None:
-    """Where the user wants to be told from now on. Raises NoSuchAddress."""
+    """Where the user wants to be told from now on; by SMS only at the phone that is proved to be theirs,
+    or anybody could have strangers sent messages. Raises NoSuchAddress, PhoneNotProved."""
     channel = Channel(stated.channel)
-    sealed = vault.seal(checked(channel, stated.address))
+    address = checked(channel, stated.address)
+    if channel is Channel.SMS:
+        proved = await sealed_phone(session, user_id)
+        if proved is None or vault.open(proved) != address:
+            raise PhoneNotProved(errors=[{"field": "address", "message": "not the phone you sign in by"}])
+    sealed = vault.seal(address)
     await _keep_contact(session, user_id, channel, sealed, stated.language, now)
 
 

@@ -195,6 +195,20 @@ async def standing_of_spaces(session: AsyncSession, ids: Collection[UUID]) -> di
     return {row.space_id: SpaceStanding(row.occupied, row.changed_at, row.certain) for row in rows}
 
 
+async def seen_occupied(
+    session: AsyncSession, facility_id: UUID, space_id: UUID, since: datetime, until: datetime
+) -> bool:
+    """Whether anything said of a space in a time that somebody stood on it."""
+    found = await session.scalar(
+        text(
+            "select exists (select from observation where facility_id = :facility and space_id = :space"
+            " and occupied and observed_at between :since and :until)"
+        ),
+        {"facility": facility_id, "space": space_id, "since": since, "until": until},
+    )
+    return bool(found)
+
+
 async def counted_empty(session: AsyncSession, since: datetime) -> dict[UUID, datetime]:
     """The facilities whose last full count, made since then, found nobody there; each with its time."""
     rows = await session.execute(_COUNTED_EMPTY, {"since": since})

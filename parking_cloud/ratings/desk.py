@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
@@ -28,13 +29,14 @@ from parking_cloud.ratings.problems import (
     ReasonMissing,
     TextTellsOfPeople,
 )
-from parking_cloud.ratings.reading import marks_of, month_of
+from parking_cloud.ratings.reading import marks_of, month_of, readable
 from parking_cloud.ratings.schemas import AnswerIn, DecisionIn, DeskRating, ReportIn, TextState
 from parking_cloud.ratings.screening import screened
 from parking_cloud.registry.service import facilities_of, facility_labels
 
 TIME_TO_CHANGE_AN_ANSWER = timedelta(days=1)
 _LEAST_REASON = 4
+_LOOKED_AT = 200
 
 
 def own_operator(who: Identity) -> UUID | None:
@@ -53,7 +55,7 @@ async def to_screen(session: AsyncSession, now: datetime, limit: int) -> list[De
         Rating.state == TextState.SCREENED.value,
         Rating.reported_at > func.coalesce(Rating.decided_at, Rating.created_at),
     )
-    rows = (await session.scalars(select(Rating).where(waits).order_by(Rating.created_at).limit(limit))).all()
+    rows = await _readable(session, select(Rating).where(waits).order_by(Rating.created_at, Rating.id), limit)
     return await _shown(session, rows, now, may_answer=False)
 
 
@@ -65,9 +67,20 @@ async def to_answer(
     query = select(Rating).where(Rating.state == TextState.SHOWN.value, Rating.published != "")
     if operator_id is not None:
         query = query.where(Rating.facility_id.in_(await facilities_of(session, operator_id)))
-    query = query.order_by(Rating.answered_at.is_not(None), Rating.created_at.desc()).limit(limit)
-    rows = (await session.scalars(query)).all()
+    query = query.order_by(Rating.answered_at.is_not(None), Rating.created_at.desc(), Rating.id)
+    rows = await _readable(session, query, limit)
     return await _shown(session, rows, now, may_answer=operator_id is not None)
+
+
+async def _readable(session: AsyncSession, query: Select[Rating], limit: int) -> list[Rating]:
+    """The first of these whose writers let others read them still."""
+    found: list[Rating] = []
+    for start in count(step=_LOOKED_AT):
+        rows = (await session.scalars(query.offset(start).limit(_LOOKED_AT))).all()
+        found += await readable(session, rows)
+        if len(found) >= limit or len(rows) < _LOOKED_AT:
+            break
+    return found[:limit]
 
 
 async def decide(
@@ -124,7 +137,7 @@ async def answer(
     labels = await facility_labels(session, [rating.facility_id])
     if who.role is not Role.OPERATOR_STAFF or labels[rating.facility_id].operator_id != who.operator_id:
         raise NotAllowed()
-    if rating.state != TextState.SHOWN or not rating.published:
+    if rating.state != TextState.SHOWN or not rating.published or not await readable(session, [rating]):
         raise NothingToAnswer()
     if not _may_answer(rating, now):
         raise AnswerFinal()

@@ -1,7 +1,7 @@
 """What drivers do: rate a stay that was really theirs, once and in time, and see what they said.
 
-Who is paid by a mark cannot give it: it takes a vehicle that is verified as the driver's, and a stay that
-the platform has seen begin and end.
+Who is paid by a mark cannot give it: it takes a vehicle that is verified as the driver's, and a stay for
+which there is more than the driver's own word.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from parking_cloud.accounts import consents
 from parking_cloud.accounts.consents import Purpose
 from parking_cloud.accounts.vehicles import holdings
 from parking_cloud.kernel.clock import city_time
+from parking_cloud.occupancy.service import seen_occupied
+from parking_cloud.payments.facts import charges_of_stays
 from parking_cloud.ratings.models import Rating
 from parking_cloud.ratings.problems import (
     NoMoreChanges,
@@ -30,7 +32,7 @@ from parking_cloud.ratings.problems import (
     StayNotOver,
     StayNotReal,
 )
-from parking_cloud.ratings.reading import marks_of, month_of
+from parking_cloud.ratings.reading import marks_of, month_of, readable
 from parking_cloud.ratings.schemas import AnswerOut, MyRating, OpenStay, Question, RatingIn, TextState
 from parking_cloud.ratings.screening import screened
 from parking_cloud.registry.service import facility_names
@@ -40,6 +42,9 @@ from parking_cloud.stays.service import stay_facts, stays_of_plates
 TIME_TO_RATE = timedelta(days=14)
 _LOOKED_AT = 200
 """Of a driver's stays, the newest."""
+_SAID_LATE = timedelta(minutes=15)
+"""So long after they parked a driver may press the button; what the space said then is of their stay."""
+_LONGEST_LOOKED_AT = timedelta(days=7)
 
 
 async def rate(
@@ -59,7 +64,7 @@ async def keep(session: AsyncSession, user_id: UUID, stay_id: UUID, said: Rating
     if not _marks(said):
         raise NothingRated(errors=[{"field": "finding", "message": "at least one mark is needed"}])
     stay = await _own_stay(session, user_id, stay_id)
-    _may_be_rated(stay, now)
+    await _may_be_rated(session, stay, now)
     row = {
         "id": uuid4(),
         "stay_id": stay.id,
@@ -97,8 +102,8 @@ async def change(
 
 
 async def _agrees(session: AsyncSession, user_id: UUID, said: RatingIn, now: datetime) -> None:
-    """Who writes for everybody, where the page says so, agrees to that; it can be taken back."""
-    if said.text.strip():
+    """Who says so lets everybody read what they write; writing alone agrees to nothing."""
+    if said.agree and said.text.strip():
         await consents.give_newest(session, user_id, Purpose.RATING, now)
 
 
@@ -113,7 +118,8 @@ async def open_stays(session: AsyncSession, user_id: UUID, now: datetime) -> lis
     """The stays that a driver can rate still, the newest first."""
     since = {held.plate_hash: held.since for held in await holdings(session, user_id)}
     stays = await stays_of_plates(session, since, None, _LOOKED_AT)
-    in_time = {stay.id: stay for stay in stays if stay.state is StayState.CLOSED and _in_time(stay, now)}
+    over = [stay for stay in stays if stay.state is StayState.CLOSED and _in_time(stay, now)]
+    in_time = {stay.id: stay for stay in over if await _is_real(session, stay)}
     rated = set(await session.scalars(select(Rating.stay_id).where(Rating.stay_id.in_(in_time))))
     names = await facility_names(session, {stay.facility_id for stay in in_time.values()})
     return [
@@ -140,7 +146,7 @@ async def rating_of(session: AsyncSession, user_id: UUID, stay_id: UUID, now: da
 async def look_at_stay(session: AsyncSession, user_id: UUID, stay_id: UUID, now: datetime) -> OpenStay:
     """A stay that is about to be rated. Raises what `rate` does."""
     stay = await _own_stay(session, user_id, stay_id)
-    exited_at = _may_be_rated(stay, now)
+    exited_at = await _may_be_rated(session, stay, now)
     if await session.scalar(select(Rating.id).where(Rating.stay_id == stay_id)):
         raise RatedAlready()
     names = await facility_names(session, [stay.facility_id])
@@ -172,7 +178,20 @@ async def _own_stay(session: AsyncSession, user_id: UUID, stay_id: UUID) -> Stay
     return stay
 
 
-def _may_be_rated(stay: StayFacts, now: datetime) -> datetime:
+async def _is_real(session: AsyncSession, stay: StayFacts) -> bool:
+    """Whether a stay is more than its driver's word: seen by others or a sensor, or paid for."""
+    if not stay.told_only:
+        return True
+    charge = (await charges_of_stays(session, [stay.id])).get(stay.id)
+    if charge is not None and charge.paid > 0:
+        return True
+    if stay.space_id is None or stay.exited_at is None:
+        return False
+    since = max(stay.entered_at, stay.exited_at - _LONGEST_LOOKED_AT) - _SAID_LATE
+    return await seen_occupied(session, stay.facility_id, stay.space_id, since, stay.exited_at)
+
+
+async def _may_be_rated(session: AsyncSession, stay: StayFacts, now: datetime) -> datetime:
     """When it ended."""
     if stay.state is StayState.VOID:
         raise StayNotReal()
@@ -180,6 +199,8 @@ def _may_be_rated(stay: StayFacts, now: datetime) -> datetime:
         raise StayInReview()
     if stay.state is StayState.OPEN or stay.exited_at is None:
         raise StayNotOver()
+    if not await _is_real(session, stay):
+        raise StayNotReal()
     if not _in_time(stay, now):
         until = city_time(stay.exited_at + TIME_TO_RATE).strftime("%Y-%m-%d %H:%M")
         raise RatingTooLate(days=TIME_TO_RATE.days, until=until)
@@ -223,6 +244,7 @@ async def _one_of_mine(session: AsyncSession, user_id: UUID, rating_id: UUID, no
 async def _mine(session: AsyncSession, rows: Sequence[Rating], now: datetime) -> list[MyRating]:
     names = await facility_names(session, {row.facility_id for row in rows})
     stays = await stay_facts(session, [row.stay_id for row in rows])
+    read = {row.id for row in await readable(session, rows)}
     return [
         MyRating(
             id=row.id,
@@ -231,6 +253,7 @@ async def _mine(session: AsyncSession, rows: Sequence[Rating], now: datetime) ->
             facility=names[row.facility_id],
             marks=marks_of(row),
             text=row.text,
+            agreed=row.id in read,
             state=TextState(row.state),
             reason=row.reason,
             created_at=row.created_at,

@@ -31,8 +31,12 @@ class StayInReview(Problem):
 class StayNotReal(Problem):
     slug = "stay-void"
     status = 409
-    title = {"zh-CN": "这次停车记录已作废", "en": "This stay was taken back"}
-    detail = {"zh-CN": "作废的记录不能评价。", "en": "What did not happen cannot be rated."}
+    title = {"zh-CN": "这次停车没有可核实的记录", "en": "Nothing proves this stay"}
+    detail = {
+        "zh-CN": "记录已作废，或只有您本人的说明：没有道闸、泊位检测、管理员或缴费记录，不能评价。",
+        "en": "It was taken back, or there is nothing but your own word of it: no gate, no sensor,"
+        " no attendant, no payment. Such a stay cannot be rated.",
+    }
 
 
 class RatingTooLate(Problem):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -26,7 +27,8 @@ _NEWEST = text(
     " select r.*, case when m.n >= :least then m.month end as month from rating r"
     " join months m on m.month = to_char(r.created_at at time zone 'Asia/Shanghai', 'YYYY-MM')"
     " where r.facility_id = :facility and r.state = 'shown' and r.published <> ''"
-    " and r.user_id = any(cast(:agreed as uuid[]))"
+    " and exists (select from unnest(cast(:agreed as uuid[]), cast(:since as timestamptz[])) as a(who, since)"
+    "  where a.who = r.user_id and coalesce(r.changed_at, r.created_at) >= a.since)"
     " order by month desc nulls last, r.id limit :limit offset :offset"
 )
 
@@ -49,12 +51,14 @@ async def ratings_of(session: AsyncSession, id_or_code: str, page: int, now: dat
     """
     label = await named(session, id_or_code)
     count = await session.scalar(select(func.count()).where(Rating.facility_id == label.id))
+    agreed = await _agreed(session, label.id)
     rows = (
         await session.execute(
             _NEWEST,
             {
                 "facility": label.id,
-                "agreed": await _agreed(session, label.id),
+                "agreed": list(agreed),
+                "since": list(agreed.values()),
                 "least": LEAST_IN_A_MONTH,
                 "limit": _A_PAGE + 1,
                 "offset": page * _A_PAGE,
@@ -71,11 +75,22 @@ async def ratings_of(session: AsyncSession, id_or_code: str, page: int, now: dat
     )
 
 
-async def _agreed(session: AsyncSession, facility: UUID) -> list[UUID]:
-    """Who has written about a facility, and lets everybody read it."""
+async def readable(session: AsyncSession, rows: Sequence[Rating]) -> list[Rating]:
+    """Those whose writer lets others read what they wrote then: nothing comes back by a later consent."""
+    authors = {row.user_id for row in rows if row.user_id is not None}
+    since = await consents.given_since(session, authors, Purpose.RATING)
+    return [
+        row
+        for row in rows
+        if row.user_id in since and (row.changed_at or row.created_at) >= since[row.user_id]
+    ]
+
+
+async def _agreed(session: AsyncSession, facility: UUID) -> dict[UUID, datetime]:
+    """Who has written about a facility and lets everybody read it, and since when."""
     query = select(Rating.user_id).where(Rating.facility_id == facility, Rating.published != "")
     authors = [author for author in await session.scalars(query.distinct()) if author is not None]
-    return list(await consents.givers(session, authors, Purpose.RATING))
+    return await consents.given_since(session, authors, Purpose.RATING)
 
 
 def _shown(row: Any) -> PublicRating:

@@ -64,6 +64,8 @@ class RatingIn(msgspec.Struct, frozen=True, kw_only=True):
     staff: Mark | None = None
     text: Annotated[str, msgspec.Meta(max_length=500)] = ""
     language: Language = "zh-CN"
+    agree: bool = False
+    """Everybody may read the text: the consent is given with it. Without a consent it is read by nobody."""
 
 
 class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ class MyRating(msgspec.Struct, frozen=True, kw_only=True):
     facility: str
     marks: dict[Question, int]
     text: str
+    agreed: bool
+    """They let others read the text, when they wrote it and since; else nobody does."""
     state: TextState
     reason: str
     """Why the text is hidden, or held."""

@@ -83,3 +83,5 @@ class StayFacts(msgspec.Struct, frozen=True, kw_only=True):
     charging_minutes: int
     situations: list[Situation]
     version: int
+    told_only: bool
+    """Nothing but its driver's word says that it was: no gate, no attendant, no sensor began or ended it."""

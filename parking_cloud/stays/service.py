@@ -7,14 +7,17 @@ from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import false, func, or_, select
+from sqlalchemy import and_, false, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.registry.service import facility_labels
 from parking_cloud.stays.models import Stay
-from parking_cloud.stays.schemas import Situation, StayFacts, StayState
+from parking_cloud.stays.schemas import Ended, Opened, Situation, StayFacts, StayState
 from parking_cloud.tariffs.schemas import VehicleClass
 from sensor_gateway.sealing import PlateVault, VaultError
+
+_SEEN_TO_END = (Ended.GATE, Ended.SPACE, Ended.ATTENDANT, Ended.TOW)
+"""By somebody or something else than who is parked."""
 
 
 async def stay_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, StayFacts]:
@@ -73,6 +76,7 @@ async def _facts(session: AsyncSession, rows: Sequence[Stay]) -> list[StayFacts]
             charging_minutes=row.charging_minutes,
             situations=[Situation(s) for s in row.situations],
             version=row.version,
+            told_only=row.opened_by == Opened.DRIVER and row.ended_by not in _SEEN_TO_END,
         )
         for row in rows
     ]
@@ -89,10 +93,13 @@ async def masked_plates(session: AsyncSession, ids: Collection[UUID], vault: Pla
 
 
 async def closed_counts(session: AsyncSession, since: datetime, until: datetime) -> dict[UUID, int]:
-    """How many stays ended in a time and may be charged, by facility."""
+    """How many stays ended in a time and may be charged, by facility; without those of which only their
+    driver told, or a facility's weight could be told into being."""
+    told_only = and_(Stay.opened_by == Opened.DRIVER.value, Stay.ended_by.not_in(_SEEN_TO_END))
     query = (
         select(Stay.facility_id, func.count())
         .where(Stay.state == StayState.CLOSED.value, Stay.exited_at >= since, Stay.exited_at < until)
+        .where(not_(told_only))
         .group_by(Stay.facility_id)
     )
     return {row[0]: row[1] for row in await session.execute(query)}

@@ -18,6 +18,7 @@ from parking_cloud.accounts import vehicles
 from parking_cloud.accounts.events import VEHICLE_CHANGED
 from parking_cloud.accounts.roles import Role
 from parking_cloud.accounts.tokens import Identity, issue
+from parking_cloud.accounts.vehicle_problems import TooManyClaims
 from parking_cloud.accounts.vehicles import ClaimDecision, VehicleIn
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.settings import Settings
@@ -71,6 +72,19 @@ async def test_a_strangers_claim_takes_nothing_and_the_holder_is_told(
     assert len(await vehicles.holdings(session, li.user_id)) == 1
     assert await told(session, redis, li) == ["vehicle_claimed", "vehicle_verified"]
     assert [c.has_holder for c in await vehicles.claims(session, VAULT, 10)] == [True]
+
+
+async def test_claimed_and_given_up_again_and_again_the_holder_is_told_once_a_day(
+    session: AsyncSession, redis: Redis
+) -> None:
+    li, stranger = await driver(session, "li"), await driver(session, "stranger")
+    await verify(session, await claim(session, li))
+    for _ in range(vehicles.MOST_CLAIMS):
+        await vehicles.give_up(session, stranger, await claim(session, stranger), NOW)
+    with pytest.raises(TooManyClaims):
+        await claim(session, stranger)
+    assert await told(session, redis, li) == ["vehicle_claimed", "vehicle_verified"]
+    await claim(session, stranger, NOW + timedelta(days=1))
 
 
 async def test_a_buyer_sees_nothing_of_the_sellers_time(session: AsyncSession, redis: Redis) -> None:

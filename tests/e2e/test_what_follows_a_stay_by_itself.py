@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from parking_cloud.driver.signing_in import DEMO_PHONE
 from parking_cloud.kernel.db import make_engine, make_sessions, transaction
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.launcher import Platform
@@ -123,9 +124,9 @@ def inbox(http: httpx.Client, platform: Platform, kind: str) -> list[dict[str, A
 def test_a_stay_is_paid_by_itself_receipted_and_invoiced(platform: Platform, http: httpx.Client) -> None:
     asyncio.run(give_tariff(platform))
     driver, desk = Person(http, platform, "driver"), Person(http, platform, "city_administrator")
-    driver.send("PUT", "/v1/me/contacts", {"channel": "sms", "address": "13800001234"})
+    driver.send("PUT", "/v1/me/contacts", {"channel": "sms", "address": DEMO_PHONE})
     verify(driver, desk)
-    eventually("the SMS", lambda: "13800001234" in [m["to"] for m in inbox(http, platform, "sms")])
+    eventually("the SMS", lambda: DEMO_PHONE in [m["to"] for m in inbox(http, platform, "sms")])
     give_mandate(http, platform, driver)
 
     now = datetime.now(UTC)

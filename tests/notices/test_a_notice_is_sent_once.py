@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from parking_cloud.accounts.phone_codes import PhoneBook, give_phone
 from parking_cloud.kernel.contacts import Channel, ContactVault
 from parking_cloud.kernel.db import transaction
 from parking_cloud.notices import service
@@ -16,6 +17,7 @@ from parking_cloud.notices.desk import NoticeDesk
 from parking_cloud.notices.models import NoticeState
 from parking_cloud.notices.schemas import ContactIn, Reader, Texts, Words
 from parking_cloud.notices.senders import CarrierAway, CarrierRefused
+from parking_cloud.notices.service import PhoneNotProved
 from tests.notices.parts import KEY, LostAnswer, ScriptedCarrier, driver
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -33,6 +35,8 @@ async def somebody(sessions: Sessions, channel: str = "sms", address: str = "138
     async with transaction(sessions) as session:
         who = await driver(session, "li")
         contact = ContactIn(channel=channel, address=address, language="en")  # type: ignore[arg-type]
+        if channel == "sms":
+            await give_phone(session, PhoneBook(KEY), who.user_id, address, NOW)
         await service.set_contact(session, who.user_id, contact, VAULT, NOW)
         return who.user_id
 
@@ -140,3 +144,15 @@ async def test_an_address_is_nowhere_in_the_clear(sessions: Sessions) -> None:
         assert b"wang@example.com".hex() not in stored
         (contact,) = await service.contacts_of(session, user, VAULT)
         assert contact.address == "W***@Example.com"
+
+
+async def test_an_sms_goes_to_no_phone_that_is_not_proved(sessions: Sessions) -> None:
+    """Else anybody could have strangers sent messages."""
+    user = await somebody(sessions)
+    async with transaction(sessions) as session:
+        own = ContactIn(channel="sms", address="138 0000 1234")
+        await service.set_contact(session, user, own, VAULT, NOW)
+        another = ContactIn(channel="sms", address="13900001234")
+        with pytest.raises(PhoneNotProved):
+            await service.set_contact(session, user, another, VAULT, NOW)
+        assert [c.address for c in await service.contacts_of(session, user, VAULT)] == ["138****1234"]

@@ -7,11 +7,13 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts import consents
 from parking_cloud.accounts.consents import Purpose
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.ratings.desk import to_answer
 from parking_cloud.ratings.reading import ratings_of
 from parking_cloud.ratings.schemas import RatingIn
 from parking_cloud.ratings.scoring import make_scores
@@ -30,11 +32,11 @@ async def garage(session: AsyncSession) -> UUID:
 async def test_few_ratings_in_a_month_are_of_no_month(session: AsyncSession, garage: UUID) -> None:
     who = await holder(session, since=minute(0))
     for at in (0, 100):
-        await rated(session, who, garage, RatingIn(price=3, text=f"第{at}次"), at)
+        await rated(session, who, garage, RatingIn(price=3, text=f"第{at}次", agree=True), at)
     seen = await ratings_of(session, "garage", 0, minute(A_DAY))
     assert [rating.month for rating in seen.items] == [None, None]
-    await rated(session, who, garage, RatingIn(price=3, text="又来"), 200)
-    await rated(session, who, garage, RatingIn(price=3, text="下月"), 20 * A_DAY)
+    await rated(session, who, garage, RatingIn(price=3, text="又来", agree=True), 200)
+    await rated(session, who, garage, RatingIn(price=3, text="下月", agree=True), 20 * A_DAY)
     seen = await ratings_of(session, "garage", 0, minute(30 * A_DAY))
     assert [rating.month for rating in seen.items] == ["2026-11"] * 3 + [None]
     assert seen.items[-1].text == "下月"
@@ -42,7 +44,7 @@ async def test_few_ratings_in_a_month_are_of_no_month(session: AsyncSession, gar
 
 async def test_what_is_held_is_read_by_nobody_and_counts(session: AsyncSession, garage: UUID) -> None:
     who = await holder(session, since=minute(0))
-    await rated(session, who, garage, RatingIn(price=1, text="收费员是骗子"))
+    await rated(session, who, garage, RatingIn(price=1, text="收费员是骗子", agree=True))
     seen = await ratings_of(session, "garage", 0, minute(A_DAY))
     assert (seen.count, seen.items) == (1, [])
 
@@ -52,7 +54,7 @@ async def test_the_public_answer_has_no_name_and_no_time(
 ) -> None:
     who = await holder(session, "zhang-san", since=minute(0))
     for at in (0, 100, 200):
-        await rated(session, who, garage, RatingIn(price=4, text="不错"), at)
+        await rated(session, who, garage, RatingIn(price=4, text="不错", agree=True), at)
     await voted(session, garage, [4, 5, 3], minute(300))
     await make_scores(session, minute(400))
     await session.commit()
@@ -72,9 +74,35 @@ async def test_the_public_answer_has_no_name_and_no_time(
 
 async def test_words_are_read_while_their_writer_lets_them(session: AsyncSession, garage: UUID) -> None:
     li = await holder(session, since=minute(0))
-    await rated(session, li, garage, RatingIn(finding=5, text="指路牌很清楚"))
+    await rated(session, li, garage, RatingIn(finding=5, text="指路牌很清楚", agree=True))
     seen = await ratings_of(session, "garage", 0, minute(A_DAY))
     assert [item.text for item in seen.items] == ["指路牌很清楚"]
     await consents.withdraw(session, li.user_id, Purpose.RATING, minute(A_DAY))
     seen = await ratings_of(session, "garage", 0, minute(A_DAY))
     assert (seen.items, seen.count) == ([], 1)
+
+
+async def test_a_later_consent_brings_back_nothing_that_was_withdrawn(
+    session: AsyncSession, garage: UUID
+) -> None:
+    li = await holder(session, since=minute(0))
+    await rated(session, li, garage, RatingIn(staff=1, text="第一次很差", agree=True))
+    await consents.withdraw(session, li.user_id, Purpose.RATING, minute(80))
+    assert await to_answer(session, None, minute(90), 10) == []
+    await rated(session, li, garage, RatingIn(staff=2, text="没有同意公开"), at=100)
+    assert (await ratings_of(session, "garage", 0, minute(170))).items == []
+    await rated(session, li, garage, RatingIn(staff=3, text="第三次", agree=True), at=200)
+    seen = await ratings_of(session, "garage", 0, minute(A_DAY))
+    assert [item.text for item in seen.items] == ["第三次"]
+    assert [item.published for item in await to_answer(session, None, minute(A_DAY), 10)] == ["第三次"]
+
+
+async def test_newer_words_agreed_to_are_no_break(session: AsyncSession, garage: UUID) -> None:
+    li = await holder(session, since=minute(0))
+    await rated(session, li, garage, RatingIn(staff=1, text="很差", agree=True))
+    await session.execute(
+        text("insert into consent_text select purpose, 2, texts from consent_text where purpose = 'rating'")
+    )
+    await consents.give(session, li.user_id, Purpose.RATING, 2, minute(90))
+    assert len((await ratings_of(session, "garage", 0, minute(A_DAY))).items) == 1
+    await session.rollback()

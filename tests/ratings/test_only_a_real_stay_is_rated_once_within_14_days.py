@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from parking_cloud.accounts.tokens import Identity
 from parking_cloud.accounts.vehicles import give_up, holdings
 from parking_cloud.kernel.db import transaction
+from parking_cloud.occupancy.projector import project
+from parking_cloud.payments.charging import assess_stay
 from parking_cloud.ratings import drivers
 from parking_cloud.ratings.problems import (
     NoMoreChanges,
@@ -25,6 +27,8 @@ from parking_cloud.ratings.problems import (
     StayNotReal,
 )
 from parking_cloud.ratings.schemas import RatingIn
+from parking_cloud.stays.service import closed_counts
+from tests.factories import observed
 from tests.notices.parts import driver
 from tests.payments.parts import NEIGHBOURS, minute, parked, priced_garage, restate, voided
 from tests.ratings.parts import A_DAY, ALL_FIVE, holder, rated, stayed
@@ -49,7 +53,7 @@ async def test_a_stay_of_ones_own_is_rated(session: AsyncSession, garage: UUID, 
     stay = await stayed(session, garage, BOUGHT + 10)
     (open_,) = await drivers.open_stays(session, who.user_id, minute(BOUGHT + 80))
     assert (open_.stay_id, open_.until) == (stay, minute(BOUGHT + 70 + 14 * A_DAY))
-    said = RatingIn(finding=4, staff=5, text="  很好找  ")
+    said = RatingIn(finding=4, staff=5, text="  很好找  ", agree=True)
     rating = await drivers.rate(session, who.user_id, stay, said, minute(BOUGHT + 80))
     assert (rating.marks, rating.text, rating.state) == ({"finding": 4, "staff": 5}, "很好找", "shown")
     assert await drivers.open_stays(session, who.user_id, minute(BOUGHT + 90)) == []
@@ -106,6 +110,56 @@ async def test_only_once_it_is_over(session: AsyncSession, garage: UUID, who: Id
         await drivers.rate(session, who.user_id, stay, ALL_FIVE, minute(BOUGHT + 80))
 
 
+BY_WORD = {"opened_by": "driver", "ended_by": "driver"}
+
+
+async def test_a_stay_that_only_its_driver_tells_of_is_not_rated(
+    session: AsyncSession, garage: UUID, who: Identity
+) -> None:
+    """Nor does it weigh: else a button makes a rating, and a facility's weight, of nothing."""
+    stay = await stayed(session, garage, BOUGHT + 10)
+    assert await closed_counts(session, minute(0), minute(A_DAY)) == {garage: 1}
+    await restate(session, stay, **BY_WORD)
+    with pytest.raises(StayNotReal):
+        await drivers.rate(session, who.user_id, stay, ALL_FIVE, minute(BOUGHT + 80))
+    assert await drivers.open_stays(session, who.user_id, minute(BOUGHT + 80)) == []
+    assert await closed_counts(session, minute(0), minute(A_DAY)) == {}
+
+
+@pytest.mark.parametrize("ended_by", ["space", "attendant", "gate"])
+async def test_ended_by_another_than_its_driver_it_is_real(
+    session: AsyncSession, garage: UUID, who: Identity, ended_by: str
+) -> None:
+    stay = await stayed(session, garage, BOUGHT + 10)
+    await restate(session, stay, opened_by="driver", ended_by=ended_by)
+    assert await drivers.rate(session, who.user_id, stay, ALL_FIVE, minute(BOUGHT + 80))
+
+
+async def test_a_space_that_was_seen_occupied_bears_its_driver_out(
+    session: AsyncSession, garage: UUID, who: Identity
+) -> None:
+    stay = await stayed(session, garage, BOUGHT + 10)
+    sensor = (await session.execute(text("select * from device where external_id = 'sensor-1'"))).one()
+    await restate(session, stay, **BY_WORD, space_id=sensor.space_id, facility_id=sensor.facility_id)
+    for frame, (at, occupied) in enumerate(((-20, True), (5, False), (75, True))):
+        said = observed(sensor, occupied=occupied, at=minute(BOUGHT + at), frame=frame)
+        await project(session, [said])
+    with pytest.raises(StayNotReal):
+        await drivers.rate(session, who.user_id, stay, ALL_FIVE, minute(BOUGHT + 80))
+    await project(session, [observed(sensor, occupied=True, at=minute(BOUGHT + 20), frame=9)])
+    assert await drivers.rate(session, who.user_id, stay, ALL_FIVE, minute(BOUGHT + 80))
+
+
+async def test_what_was_paid_for_bears_its_driver_out(
+    session: AsyncSession, garage: UUID, who: Identity
+) -> None:
+    stay = await stayed(session, garage, BOUGHT + 10)
+    await assess_stay(session, stay, minute(BOUGHT + 75))
+    await restate(session, stay, **BY_WORD)
+    await session.execute(text("update charge set paid = amount, state = 'settled'"))
+    assert await drivers.rate(session, who.user_id, stay, ALL_FIVE, minute(BOUGHT + 80))
+
+
 async def test_nobody_rates_for_another(session: AsyncSession, garage: UUID, who: Identity) -> None:
     """Neither the owner before, nor another's vehicle, nor one that was given up: all look alike."""
     before = await stayed(session, garage, 0)
@@ -125,7 +179,7 @@ async def test_nobody_rates_for_another(session: AsyncSession, garage: UUID, who
 async def test_a_text_alone_is_no_rating(session: AsyncSession, garage: UUID, who: Identity) -> None:
     stay = await stayed(session, garage, BOUGHT + 10)
     with pytest.raises(NothingRated):
-        await drivers.rate(session, who.user_id, stay, RatingIn(text="还行"), minute(BOUGHT + 80))
+        await drivers.rate(session, who.user_id, stay, RatingIn(text="还行", agree=True), minute(BOUGHT + 80))
 
 
 async def test_it_is_changed_once_and_not_after_its_time(
@@ -134,7 +188,9 @@ async def test_it_is_changed_once_and_not_after_its_time(
     rating = await rated(session, who, garage, at=BOUGHT + 10)
     now = minute(BOUGHT + 90)
     assert rating.may_change
-    changed = await drivers.change(session, who.user_id, rating.id, RatingIn(price=1, text="太贵"), now)
+    changed = await drivers.change(
+        session, who.user_id, rating.id, RatingIn(price=1, text="太贵", agree=True), now
+    )
     assert (changed.marks, changed.text, changed.may_change) == ({"price": 1}, "太贵", False)
     with pytest.raises(NoMoreChanges):
         await drivers.change(session, who.user_id, rating.id, ALL_FIVE, now)
@@ -149,7 +205,7 @@ async def test_it_is_changed_once_and_not_after_its_time(
 async def test_with_the_account_goes_what_was_written_and_the_marks_stay(
     session: AsyncSession, garage: UUID, who: Identity
 ) -> None:
-    await rated(session, who, garage, RatingIn(price=2, text="常来这里"), at=BOUGHT + 10)
+    await rated(session, who, garage, RatingIn(price=2, text="常来这里", agree=True), at=BOUGHT + 10)
     await drivers.forget(session, who.user_id)
     row = (await session.execute(text("select user_id, text, published, price from rating"))).one()
     assert tuple(row) == (None, "", "", 2)

@@ -45,7 +45,7 @@ async def who(session: AsyncSession, garage: UUID) -> Identity:
 async def test_a_held_text_is_shown_masked_by_the_citys_word(
     session: AsyncSession, garage: UUID, who: Identity
 ) -> None:
-    rating = await rated(session, who, garage, RatingIn(staff=1, text="浙E88888 挡着出口"))
+    rating = await rated(session, who, garage, RatingIn(staff=1, text="浙E88888 挡着出口", agree=True))
     assert rating.state == "screened"
     (held,) = await desk.to_screen(session, NOW, 10)
     assert (held.found, held.published) == (["plate"], "＊＊＊ 挡着出口")
@@ -60,7 +60,7 @@ async def test_a_held_text_is_shown_masked_by_the_citys_word(
 async def test_hidden_with_a_reason_that_the_author_is_told_and_the_marks_count(
     session: AsyncSession, garage: UUID, who: Identity
 ) -> None:
-    rating = await rated(session, who, garage, RatingIn(staff=1, text="收费员是白痴"))
+    rating = await rated(session, who, garage, RatingIn(staff=1, text="收费员是白痴", agree=True))
     with pytest.raises(ReasonMissing):
         await desk.decide(session, CHIEF, rating.id, DecisionIn(state="hidden"), NOW)
     hide = DecisionIn(state="hidden", reason="辱骂他人")
@@ -78,7 +78,7 @@ async def test_hidden_with_a_reason_that_the_author_is_told_and_the_marks_count(
 async def test_anybody_reports_once_and_the_city_looks(
     session: AsyncSession, garage: UUID, who: Identity
 ) -> None:
-    rating = await rated(session, who, garage, RatingIn(staff=1, text="老板姓王，住三楼"))
+    rating = await rated(session, who, garage, RatingIn(staff=1, text="老板姓王，住三楼", agree=True))
     attendant = await staff(session)
     await desk.report(session, attendant, rating.id, ReportIn(reason="说的是私人住处"), NOW)
     (waits,) = await desk.to_screen(session, NOW, 10)
@@ -92,7 +92,7 @@ async def test_anybody_reports_once_and_the_city_looks(
 async def test_an_operator_answers_once_and_may_correct_it_for_a_day(
     session: AsyncSession, garage: UUID, who: Identity
 ) -> None:
-    rating = await rated(session, who, garage, RatingIn(price=2, text="价格牌看不清"))
+    rating = await rated(session, who, garage, RatingIn(price=2, text="价格牌看不清", agree=True))
     attendant = await staff(session)
     (asked,) = await desk.to_answer(session, attendant.operator_id, NOW, 10)
     assert asked.may_answer
@@ -109,9 +109,9 @@ async def test_an_operator_answers_once_and_may_correct_it_for_a_day(
 
 
 async def test_what_may_not_be_answered(session: AsyncSession, garage: UUID, who: Identity) -> None:
-    held = await rated(session, who, garage, RatingIn(price=2, text="骗子"))
+    held = await rated(session, who, garage, RatingIn(price=2, text="骗子", agree=True))
     silent = await rated(session, who, garage, RatingIn(price=2), at=200)
-    shown = await rated(session, who, garage, RatingIn(price=2, text="偏贵"), at=400)
+    shown = await rated(session, who, garage, RatingIn(price=2, text="偏贵", agree=True), at=400)
     attendant = await staff(session)
     for rating in (held, silent):
         with pytest.raises(NothingToAnswer):

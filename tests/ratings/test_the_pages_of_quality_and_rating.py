@@ -52,11 +52,13 @@ async def test_a_stay_is_rated_by_the_form(
     form = (await client.get(f"/rate/{stay}", headers=mine)).text
     assert form.count('type="radio"') == 5 * 6
     assert form.count("<legend>") == 5
+    assert form.count('type="checkbox"') == 1
+    assert "checked" not in form.partition('type="checkbox"')[2].partition(">")[0]
     assert "<script" not in form.replace('<script type="module" src="/assets/v/', "")
     empty = await client.post(f"/rate/{stay}", data={"text": "还行"}, headers=mine)
     assert empty.status_code == 422
     assert "还行" in empty.text
-    said = {"finding": "5", "price": "2", "text": "浙E12345 挡路"}
+    said = {"finding": "5", "price": "2", "text": "浙E12345 挡路", "agree": "yes"}
     done = await client.post(f"/rate/{stay}", data=said, headers=mine, follow_redirects=True)
     assert "谢谢" in done.text
     assert "正由工作人员查看" in done.text
@@ -126,8 +128,8 @@ async def test_the_city_and_an_operator_do_their_part_at_the_console(
     settings: Settings, session: AsyncSession, client: Client, garage: UUID
 ) -> None:
     who = await holder(session, since=minute(0))
-    held = await rated(session, who, garage, RatingIn(staff=1, text="骗子，电话13812345678"))
-    shown = await rated(session, who, garage, RatingIn(price=2, text="价格牌看不清"), at=70)
+    held = await rated(session, who, garage, RatingIn(staff=1, text="骗子，电话13812345678", agree=True))
+    shown = await rated(session, who, garage, RatingIn(price=2, text="价格牌看不清", agree=True), at=70)
     await make_scores(session, minute(190))
     operators = await staff(session)
     city, own = cookie(settings, CHIEF), cookie(settings, operators)
