@@ -39,6 +39,8 @@ GATED = (
     "aj-public-015",
 )
 """Garages with barriers, whose cameras read plates: here vehicles are charged by the demo's traffic."""
+_MALLS = ("07:00-23:00", "workday 07:30-22:00; restday 08:00-23:30", "09:00-02:00", "")
+_SIGHTS = ("湿地停车场", "博览园停车场", "纪念馆停车场", "嘉业堂停车场")
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 _M_PER_DEGREE = 111_320.0
 _THINGS_STACK_SHARE = 30
@@ -112,6 +114,8 @@ def _add_facility(batch: RegistryBatch, district: _District, index: int, place: 
             operator_code=_OPERATORS[operator].code,
             institution_code=institution,
             synthetic=True,
+            height_limit_cm=_height_limit(code, place.name),
+            opening_hours=_opening_hours(code, place),
         )
     )
     for number in range(1, place.capacity + 1):
@@ -128,6 +132,20 @@ def _add_facility(batch: RegistryBatch, district: _District, index: int, place: 
         )
     if code in GATED:
         batch.devices.extend(_gate(code, side) for side in ("entry", "exit"))
+
+
+def _height_limit(code: str, name: str) -> int | None:
+    """Garages (库) have a ceiling; an invented one, as all of them are between 1.9 and 2.4 m."""
+    return (190, 200, 210, 220, 240)[_number(f"{code}/height") % 5] if name.endswith("库") else None
+
+
+def _opening_hours(code: str, place: _Place) -> str:
+    """Invented: sights close in the evening, malls by night, stations after the last train."""
+    if place.name.endswith(_SIGHTS):
+        return "07:30-18:30"
+    if place.kind == "park_and_ride":
+        return "05:30-24:00"
+    return _MALLS[_number(f"{code}/hours") % len(_MALLS)] if place.kind == "ancillary" else ""
 
 
 def _gate(code: str, side: str) -> DeviceIn:

@@ -15,10 +15,13 @@ from parking_cloud.demo.city import build_city, district_shapes
 from parking_cloud.demo.curves import CHURN_PER_HOUR, expected_rate
 from parking_cloud.demo.fleet import Fleet, Spoilage
 from parking_cloud.demo.replay import ReplayError, choose, last_known, read_reports, shifted
+from parking_cloud.guidance.hours import is_open
+from parking_cloud.registry.opening import opening_of
 from sensor_gateway.codecs import codec_for
 from sensor_gateway.networks import PARSERS, MalformedMessage, network_of_topic
 
 NOW = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
+NIGHT, NOON = NOW.replace(hour=19), NOW
 CLEAN = Spoilage(0, 0, 0, 0)
 
 
@@ -41,6 +44,14 @@ def test_every_shared_and_street_space_has_a_sensor_of_the_four_vendors() -> Non
     models = Counter(d.model for d in city.devices if d.dev_eui)
     assert set(models) == {"tps110", "nps310", "nps405", "do201"}
     assert min(models.values()) > 1_000
+
+
+def test_garages_have_ceilings_and_some_places_close_at_night() -> None:
+    city = build_city().facilities
+    assert all((f.height_limit_cm is not None) == f.name.endswith("库") for f in city)
+    closing = [f for f in city if not is_open(opening_of(f.opening_hours), NIGHT)]
+    assert 10 < len(closing) < len(city) / 5
+    assert all(is_open(opening_of(f.opening_hours), NOON) for f in city)
 
 
 def test_every_facility_lies_in_its_district() -> None:
