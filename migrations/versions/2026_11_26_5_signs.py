@@ -80,6 +80,16 @@ UP = [
     )
     """,
     """
+    CREATE TABLE sign_listening (
+        way TEXT NOT NULL,
+        since timestamptz NOT NULL,
+        until timestamptz NOT NULL,
+        CONSTRAINT pk_sign_listening PRIMARY KEY (way),
+        CONSTRAINT ck_sign_listening_way CHECK (way in ('poll', 'mqtt')),
+        CONSTRAINT ck_sign_listening_span CHECK (until >= since)
+    )
+    """,
+    """
     CREATE TABLE sign_fault (
         id UUID NOT NULL,
         sign_id UUID NOT NULL,
@@ -96,7 +106,7 @@ UP = [
     "CREATE UNIQUE INDEX uq_sign_fault_open ON sign_fault (sign_id) WHERE closed_at IS NULL",
 ]
 
-DOWN = ["DROP TABLE sign_fault, sign_state, sign_row_facility, sign_row, sign"]
+DOWN = ["DROP TABLE sign_fault, sign_listening, sign_state, sign_row_facility, sign_row, sign"]
 
 
 def upgrade() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,8 +32,13 @@ class SilentSign(msgspec.Struct, frozen=True, kw_only=True):
     way: str
 
 
-async def settle_sign_faults(session: AsyncSession, now: datetime, silent: Sequence[SilentSign]) -> None:
-    """Open what is new; close the faults of boards that are heard again, or no longer awaited."""
+async def settle_sign_faults(
+    session: AsyncSession, now: datetime, silent: Sequence[SilentSign], unsure: Set[UUID] = frozenset()
+) -> None:
+    """Open what is new; close the faults of boards that are heard again, or no longer awaited.
+
+    Nothing is opened or closed of boards of which it is not sure whether they are silent.
+    """
     await alone(session, _SETTLE)
     standing = set(await session.scalars(select(SignFault.sign_id).where(SignFault.closed_at.is_(None))))
     new = [board for board in silent if board.sign_id not in standing]
@@ -46,7 +51,9 @@ async def settle_sign_faults(session: AsyncSession, now: datetime, silent: Seque
     session.add_all(faults)
     await session.flush()
     await _tell(session, [(f.sign_id, f.id) for f in faults], "opened", now)
-    await close_sign_faults(session, dict.fromkeys(standing - {board.sign_id for board in silent}, now))
+    await close_sign_faults(
+        session, dict.fromkeys(standing - {board.sign_id for board in silent} - unsure, now)
+    )
 
 
 async def close_sign_faults(session: AsyncSession, heard: Mapping[UUID, datetime]) -> None:

@@ -306,6 +306,28 @@ async def facilities_in_districts(session: AsyncSession, districts: Collection[s
     return found
 
 
+class LimitedEntry(NamedTuple):
+    """A facility that not everybody may enter at any time."""
+
+    id: UUID
+    kind: str
+    opening_hours: str
+
+
+async def limited_entries(
+    session: AsyncSession, facility_ids: Collection[UUID], kinds: Collection[str]
+) -> list[LimitedEntry]:
+    """Those of these facilities that have opening hours, or are of these kinds."""
+    rows = await session.execute(
+        text(
+            "select id, kind, opening_hours from facility"
+            " where id = any(:ids) and (opening_hours <> '' or kind = any(:kinds))"
+        ),
+        {"ids": list(facility_ids), "kinds": list(kinds)},
+    )
+    return [LimitedEntry(*row) for row in rows]
+
+
 async def facilities_by_code(session: AsyncSession, codes: Collection[str]) -> dict[str, UUID]:
     """The facilities of those codes that exist."""
     rows = await session.execute(select(Facility.code, Facility.id).where(Facility.code.in_(codes)))

@@ -17,7 +17,7 @@ from parking_cloud.guidance.signs.jobs import judge_signs
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
-from tests.guidance.sign_parts import hang, signed_in
+from tests.guidance.sign_parts import hang, listened, signed_in
 from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -101,6 +101,7 @@ async def test_silent_boards_stand_on_the_health_page(
     settings: Settings, session: AsyncSession, client: AsyncTestClient[Any]
 ) -> None:
     await hang(session, NOW - timedelta(hours=1))
+    await listened(session, NOW)
     await judge_signs(session, NOW)
     await session.commit()
     assert 'data-sign="B1"' in (await client.get("/console/health")).text

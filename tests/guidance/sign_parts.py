@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +52,19 @@ async def count(session: AsyncSession, facility: str, free: int, at: datetime) -
             " counted_at = :at, reported_free = :free, reported_at = :at"
         ),
         {"code": facility, "free": free, "at": at},
+    )
+    await session.commit()
+
+
+async def listened(session: AsyncSession, until: datetime, since: datetime | None = None) -> None:
+    """Processes of ours could hear all boards, for an hour or since a moment."""
+    await session.execute(
+        text(
+            "insert into sign_listening (way, since, until) select way, :since, :until"
+            " from unnest(array['poll', 'mqtt']) way"
+            " on conflict (way) do update set since = :since, until = :until"
+        ),
+        {"since": since or until - timedelta(hours=1), "until": until},
     )
     await session.commit()
 

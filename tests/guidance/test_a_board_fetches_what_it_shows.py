@@ -12,13 +12,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from parking_cloud.accounts.roles import Role
-from parking_cloud.guidance.signs.book import SignBook
+from parking_cloud.guidance.signs import reading
+from parking_cloud.guidance.signs.book import SignBook, WrongSignKey
 from parking_cloud.guidance.signs.jobs import judge_signs, remember_full
+from parking_cloud.guidance.signs.listening import note_listening
+from parking_cloud.guidance.signs.rules import Way
 from parking_cloud.kernel.clock import FixedClock
 from parking_cloud.kernel.db import transaction
 from parking_cloud.kernel.settings import Settings
 from tests.factories import load_small_city
-from tests.guidance.sign_parts import KEY, count, hang, new_sign, signed_in
+from tests.guidance.sign_parts import KEY, count, hang, listened, new_sign, signed_in
 from tests.serving import client_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.anyio]
@@ -99,6 +102,8 @@ async def test_two_minutes_of_silence_are_a_fault_until_it_asks_again(
 
     async def judge(after: int) -> None:
         clock.moment = NOW + timedelta(seconds=after)
+        async with sessions() as session:
+            await listened(session, clock.now())
         async with transaction(sessions) as session:
             await judge_signs(session, clock.now())
 
@@ -137,6 +142,44 @@ async def test_two_minutes_of_silence_are_a_fault_until_it_asks_again(
             )
         )
         assert list(states) == ["opened", "closed", "opened", "closed"]
+
+
+async def test_an_outage_of_ours_is_no_fault_of_the_boards(session: AsyncSession, client: Client) -> None:
+    async def faults(after: int) -> list[str]:
+        await judge_signs(session, NOW + timedelta(seconds=after))
+        open_ones = text("select code from sign_fault where closed_at is null order by code")
+        found = list(await session.scalars(open_ones))
+        await session.commit()
+        return found
+
+    await listened(session, NOW + timedelta(seconds=200))
+    assert await faults(200) == ["B1"]
+    await hang(session, NOW + timedelta(seconds=210), code="B2")
+    # Nobody listens for some minutes, and then somebody does: what stood stands, nothing else is known.
+    assert await faults(500) == ["B1"]
+    for after in range(500, 640, 20):
+        await note_listening(session, Way.POLL, NOW + timedelta(seconds=after))
+        assert await faults(after) == ["B1"]
+    assert await faults(621) == ["B1", "B2"]
+
+
+async def test_a_board_is_heard_also_while_the_tables_cannot_be_read(
+    session: AsyncSession, client: Client, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await book(client).content("B1")
+
+    async def away(*_: object) -> None:
+        raise OSError("the database is away")
+
+    monkeypatch.setattr(reading, "facilities_in_districts", away)
+    book(client).forget()
+    clock.moment = NOW + timedelta(minutes=1)
+    with pytest.raises(OSError, match="away"):
+        await book(client).fetched("B1", KEY, None)
+    with pytest.raises(WrongSignKey):
+        await book(client).fetched("B1", "guessed", None)
+    await book(client).flush()
+    assert await session.scalar(text("select heard_at from sign_state")) == clock.moment
 
 
 async def test_a_full_row_opens_only_with_room_to_spare(

@@ -26,6 +26,7 @@ from parking_cloud.guidance.signs.rules import (
 NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 LIMITS = Thresholds(full_below=3, open_again_at=6, blank_after=timedelta(minutes=10), digits=3)
 OLD = timedelta(minutes=11)
+SHUT = Seen(50, 0, 100, NOW, shut=True)
 
 
 def seen(free: int | None, *, unknown: int = 0, capacity: int = 100, age: timedelta = timedelta()) -> Seen:
@@ -56,6 +57,11 @@ def judged(*facilities: Seen, was_full: bool = False) -> Judged:
         ([seen(1, unknown=10)], False, RowState.FULL, None, True),
         ([seen(1, unknown=11)], False, RowState.BLANK, None, False),
         ([seen(5000, capacity=5000)], False, RowState.OPEN, 999, False),
+        # Where nobody is let in, nothing is free, and nothing is missing.
+        ([seen(40), SHUT], False, RowState.OPEN, 40, False),
+        ([seen(1), SHUT], False, RowState.FULL, None, False),
+        ([SHUT, SHUT], False, RowState.CLOSED, None, False),
+        ([SHUT, seen(40, age=OLD)], False, RowState.BLANK, None, False),
     ],
 )
 def test_examples(
@@ -128,6 +134,7 @@ def test_the_words_of_a_row() -> None:
         (judged(seen(40)), "40", "40", "有位", "OPEN"),
         (judged(seen(0)), "满", "0", "满", "FULL"),
         (judged(), "—", "---", "—", "---"),
+        (judged(SHUT), "关闭", "0", "关闭", "SHUT"),
     ]
     for found, *words in cases:
         said = [

@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from parking_cloud.guidance.signs import pushing
 from parking_cloud.guidance.signs.pushing import SignPublisher, claim_due
 from parking_cloud.guidance.signs.rules import Way
 from parking_cloud.kernel.db import transaction
@@ -97,7 +98,7 @@ async def test_it_is_told_and_says_what_it_shows(
     late.client.loop_stop()
 
 
-async def test_one_worker_tells_and_every_minute_again(
+async def test_one_worker_tells_and_soon_again(
     sessions: async_sessionmaker[AsyncSession], session: AsyncSession
 ) -> None:
     now = datetime.now(UTC)
@@ -110,8 +111,30 @@ async def test_one_worker_tells_and_every_minute_again(
             return [shown.code for shown in await claim_due(worker, at, **how)]
 
     assert sorted([*await asyncio.gather(told(now), told(now))]) == [[], ["M1"]]
-    assert await told(now + timedelta(seconds=59)) == []
-    assert await told(now + timedelta(seconds=60)) == ["M1"]
-    assert await told(now + timedelta(seconds=61), everything=True) == ["M1"]
+    assert await told(now + timedelta(seconds=34)) == []
+    assert await told(now + timedelta(seconds=35)) == ["M1"]
+    assert await told(now + timedelta(seconds=36), everything=True) == ["M1"]
     await count(session, "garage", 39, now)
-    assert await told(now + timedelta(seconds=62)) == ["M1"]
+    assert await told(now + timedelta(seconds=37)) == ["M1"]
+
+
+async def test_an_acknowledgement_outlives_an_outage_of_the_database(
+    settings: Settings,
+    sessions: async_sessionmaker[AsyncSession],
+    session: AsyncSession,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await load_small_city(session)
+    await hang(session, datetime.now(UTC), code="M1", way=Way.MQTT)
+    publisher = SignPublisher(settings.mqtt_url, sessions)
+    publisher._note_ack("parking/signs/M1/ack", b'{"version": "v1"}')
+
+    async def away(*_: object) -> None:
+        raise OSError("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pushing, "acknowledge", away)
+        with pytest.raises(OSError, match="away"):
+            await publisher._take_in()
+    await publisher._take_in()
+    assert await session.scalar(text("select heard_version from sign_state")) == "v1"

@@ -3,7 +3,7 @@
 const texts = JSON.parse(document.body.dataset.texts);
 const EVERY_MS = Number(document.body.dataset.every) * 1000;
 const CELL = 16;
-const LAMPS = { open: "#3dff7c", full: "#ff4a3d", blank: "#6a5a30" };
+const LAMPS = { open: "#3dff7c", full: "#ff4a3d", closed: "#ff4a3d", blank: "#6a5a30" };
 const LABEL = "#ffb000";
 const OFF = "#1a201e";
 const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);

@@ -1,6 +1,7 @@
 """What every board shows, kept in each API process for a second or two; and who has asked for it.
 
-However many boards ask, the tables are read once in a while; and when they asked is written in one go.
+However many boards ask, the tables are read once in a while; and when they asked is written in one go, also
+after the tables were away.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from parking_cloud.guidance.signs.listening import note_listening
 from parking_cloud.guidance.signs.reading import Board, Shown, load_boards, numbers_of, show
+from parking_cloud.guidance.signs.rules import Way
 from parking_cloud.guidance.signs.service import Heard, SignNotFound, hash_of, hear
 from parking_cloud.kernel.clock import Clock
 from parking_cloud.kernel.db import transaction
@@ -66,14 +69,23 @@ class SignBook:
     async def fetched(self, code: str, key: str, version: str | None) -> Shown:
         """What a board shows, asked for by itself: that counts as a sign of life.
 
-        `version` is what it shows until now. Raises SignNotFound, WrongSignKey.
+        `version` is what it shows until now. Raises SignNotFound, WrongSignKey. It fails where the tables
+        cannot be read, but the board has been heard.
         """
-        await self._refresh()
+        try:
+            await self._refresh()
+        except (SQLAlchemyError, OSError):
+            if code in self._boards:
+                self._note(code, key, version)
+            raise
+        self._note(code, key, version)
+        return self._shown[code]
+
+    def _note(self, code: str, key: str, version: str | None) -> None:
         board = self._board(code)
         if not hmac.compare_digest(hash_of(key), board.sign.key_hash):
             raise WrongSignKey()
         self._heard[board.sign.id] = Heard(self._clock.now(), version)
-        return self._shown[code]
 
     async def content(self, code: str) -> Shown:
         """What a board shows, for anybody. Raises SignNotFound."""
@@ -91,13 +103,13 @@ class SignBook:
         self._read_at = float("-inf")
 
     async def flush(self) -> None:
-        """Write down who was heard since the last time."""
+        """Write down that this process listens, and who was heard since the last time."""
         heard, self._heard = self._heard, {}
-        if not heard:
-            return
         try:
             async with transaction(self._sessions) as session:
-                await hear(session, heard)
+                await note_listening(session, Way.POLL, self._clock.now())
+                if heard:
+                    await hear(session, heard)
         except BaseException:
             self._heard = heard | self._heard
             raise
@@ -114,11 +126,10 @@ class SignBook:
         async with self._reading:
             if monotonic() - self._read_at < _FRESH_S:
                 return
-            began = monotonic()
+            began, now = monotonic(), self._clock.now()
             async with self._sessions() as session:
                 boards = await load_boards(session)
-                numbers = await numbers_of(session, boards)
-            now = self._clock.now()
+                numbers = await numbers_of(session, boards, now)
             self._boards = {board.sign.code: board for board in boards}
             self._shown = {board.sign.code: show(board, numbers, now) for board in boards}
             self._read_at = began

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.guidance.signs.listening import listening
 from parking_cloud.guidance.signs.models import Sign, SignState
 from parking_cloud.guidance.signs.reading import judge, load_boards, numbers_of
-from parking_cloud.guidance.signs.rules import SILENT_AFTER, Way, is_silent
+from parking_cloud.guidance.signs.rules import SILENT_AFTER, Way, is_at_fault
 from parking_cloud.operations.signs import SilentSign, settle_sign_faults
 
 
@@ -19,7 +21,7 @@ async def remember_full(session: AsyncSession, now: datetime) -> None:
     Each would else remember it by itself, and a board that asks one and then the other would flicker.
     """
     boards = await load_boards(session)
-    numbers = await numbers_of(session, boards)
+    numbers = await numbers_of(session, boards, now)
     judged = [(line, judge(board, line, numbers, now)) for board in boards for line in board.lines]
     changed = [(line.id, found.full) for line, found in judged if found.full != line.was_full]
     if changed:
@@ -33,23 +35,33 @@ async def remember_full(session: AsyncSession, now: datetime) -> None:
 
 
 async def judge_signs(session: AsyncSession, now: datetime) -> None:
-    """A board that has not asked, or acknowledged, for two minutes is a fault; every thirty seconds."""
+    """A board that has not asked, or acknowledged, for two minutes is a fault; every thirty seconds.
+
+    After an outage of ours boards have two minutes again; what stood before stands until they are heard.
+    """
     rows = await session.execute(
         select(Sign.id, Sign.code, Sign.name, Sign.way, Sign.registered_at, SignState.heard_at)
         .join(SignState, SignState.sign_id == Sign.id)
         .where(Sign.active)
     )
-    silent = [
-        SilentSign(
-            sign_id=row.id,
-            code=row.code,
-            name=row.name,
-            last_heard=row.heard_at,
-            registered_at=row.registered_at,
-            limit_s=round(SILENT_AFTER.total_seconds()),
-            way=Way(row.way),
-        )
-        for row in rows
-        if is_silent(row.heard_at, row.registered_at, now)
-    ]
-    await settle_sign_faults(session, now, silent)
+    ways = await listening(session)
+    silent, unsure = [], set()
+    for row in rows:
+        at_fault = is_at_fault(row.heard_at, row.registered_at, ways.get(Way(row.way)), now)
+        if at_fault is None:
+            unsure.add(row.id)
+        if at_fault:
+            silent.append(_silent(row))
+    await settle_sign_faults(session, now, silent, unsure)
+
+
+def _silent(row: Any) -> SilentSign:
+    return SilentSign(
+        sign_id=row.id,
+        code=row.code,
+        name=row.name,
+        last_heard=row.heard_at,
+        registered_at=row.registered_at,
+        limit_s=round(SILENT_AFTER.total_seconds()),
+        way=Way(row.way),
+    )

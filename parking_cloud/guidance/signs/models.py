@@ -96,3 +96,17 @@ class SignState(Base):
     heard_version: Mapped[str | None]
     told_at: Mapped[datetime | None]
     told_version: Mapped[str | None]
+
+
+class SignListening(Base):
+    """From when until when a process of ours could hear the boards that come this way, without a gap."""
+
+    __tablename__ = "sign_listening"
+    __table_args__ = (
+        CheckConstraint(f"way in ({_WAYS})", name="way"),
+        CheckConstraint("until >= since", name="span"),
+    )
+
+    way: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    until: Mapped[datetime]

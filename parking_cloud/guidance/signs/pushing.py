@@ -1,4 +1,4 @@
-"""Boards that are pushed to by MQTT: told what changed, and each minute; acknowledging is their sign of life.
+"""Boards that are pushed to by MQTT: told what changed, and again soon; acknowledging is their sign of life.
 
 Messages are retained, so a board that connects is told at once; and they expire, so that none is told by the
 broker what we can no longer stand for.
@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from parking_cloud.guidance.signs.listening import note_listening
 from parking_cloud.guidance.signs.models import Sign, SignState
 from parking_cloud.guidance.signs.reading import Shown, load_boards, numbers_of, show
 from parking_cloud.guidance.signs.rules import SILENT_AFTER, Way
@@ -31,7 +33,9 @@ from parking_cloud.kernel.db import transaction
 
 TOPIC = "parking/signs/{code}"
 ACK_TOPIC = "parking/signs/{code}/ack"
-_AGAIN_AFTER = timedelta(minutes=1)
+_AGAIN_AFTER = timedelta(seconds=35)
+"""Three times within the two minutes after which a board goes blank and is at fault: one may be lost."""
+_LISTENS_S = 5.0
 _PAUSE_S = 1.0
 _KEEP_ALIVE_S = 30
 _LONGEST_ACK = 200
@@ -46,14 +50,14 @@ class Ack(msgspec.Struct, frozen=True):
 
 
 async def claim_due(session: AsyncSession, now: datetime, *, everything: bool = False) -> list[Shown]:
-    """What pushed boards have to be told now: what is new to them, or was said a minute ago (or all).
+    """What pushed boards have to be told now: what is new to them, or was said a while ago (or all).
 
-    It is marked as told: of several workers one tells it. What is lost on the way is said again in a minute.
+    It is marked as told: of several workers one tells it. What is lost on the way is soon said again.
     """
     boards = {b.sign.id: b for b in await load_boards(session) if b.sign.way == Way.MQTT.value}
     if not boards:
         return []
-    numbers = await numbers_of(session, list(boards.values()))
+    numbers = await numbers_of(session, list(boards.values()), now)
     states = await session.scalars(
         select(SignState).where(SignState.sign_id.in_(boards)).order_by(SignState.sign_id).with_for_update()
     )
@@ -85,6 +89,7 @@ class SignPublisher:
         self._acks: dict[str, Heard] = {}
         self._everything = True
         self._connected = False
+        self._noted_at = float("-inf")
 
     async def run(self) -> None:
         """Tell boards, and listen to them, until cancelled; a broker that is away is tried again."""
@@ -104,16 +109,35 @@ class SignPublisher:
             client.loop_stop()
 
     async def _turn(self, client: paho.Client) -> None:
-        acks, self._acks = self._acks, {}
-        if acks:
-            async with transaction(self._sessions) as session:
-                await acknowledge(session, acks)
+        await self._take_in()
         if not self._connected:
             return
         everything, self._everything = self._everything, False
-        async with transaction(self._sessions) as session:
-            due = await claim_due(session, datetime.now(UTC), everything=everything)
+        try:
+            async with transaction(self._sessions) as session:
+                due = await claim_due(session, datetime.now(UTC), everything=everything)
+        except BaseException:
+            self._everything = self._everything or everything
+            raise
         self._publish(client, due)
+
+    async def _take_in(self) -> None:
+        """Write down that we listen, and which boards acknowledged; what cannot be written now, later."""
+        listens = self._connected and monotonic() - self._noted_at >= _LISTENS_S
+        acks, self._acks = self._acks, {}
+        if not acks and not listens:
+            return
+        try:
+            async with transaction(self._sessions) as session:
+                if listens:
+                    await note_listening(session, Way.MQTT, datetime.now(UTC))
+                if acks:
+                    await acknowledge(session, acks)
+        except BaseException:
+            self._acks = acks | self._acks
+            raise
+        if listens:
+            self._noted_at = monotonic()
 
     def _publish(self, client: paho.Client, due: Sequence[Shown]) -> None:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ from sqlalchemy import cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.guidance.signs import rules
+from parking_cloud.guidance.signs.entry import Entry, entry_of
 from parking_cloud.guidance.signs.models import Sign, SignRow, SignRowFacility
 from parking_cloud.guidance.signs.rules import Arrow, Judged, Level, Seen, Shows, Thresholds
 from parking_cloud.guidance.signs.schemas import RowContent, SignContent
@@ -79,18 +80,30 @@ async def load_boards(session: AsyncSession, *, everything: bool = False) -> lis
     return [Board(sign, lat, lon, tuple(lines.get(sign.id, []))) for sign, lat, lon in signs]
 
 
-async def numbers_of(session: AsyncSession, boards: Sequence[Board]) -> dict[UUID, Glance]:
-    """The numbers of all facilities that these boards count."""
-    return await glance(session, {f for board in boards for line in board.lines for f in line.counted})
+class Numbers(NamedTuple):
+    """What is known of the facilities that boards count."""
+
+    seen: Mapping[UUID, Glance]
+    entry: Entry
 
 
-def judge(board: Board, line: Line, numbers: Mapping[UUID, Glance], now: datetime) -> Judged:
-    """What a row shows now."""
-    seen = [Seen(*numbers[f]) for f in line.counted if f in numbers]
+async def numbers_of(session: AsyncSession, boards: Sequence[Board], now: datetime) -> Numbers:
+    """The numbers of all facilities that these boards count, and who may enter them now."""
+    ids = {f for board in boards for line in board.lines for f in line.counted}
+    return Numbers(await glance(session, ids), await entry_of(session, ids, now))
+
+
+def judge(board: Board, line: Line, numbers: Numbers, now: datetime) -> Judged:
+    """What a row shows now.
+
+    What is only for who has booked is counted where the board names it: it may stand at that very gate.
+    """
+    shut = numbers.entry.shut | (numbers.entry.by_booking - set(line.named))
+    seen = [Seen(*numbers.seen[f], f in shut) for f in line.counted if f in numbers.seen]
     return rules.judge_row(seen, board.limits, line.was_full, now)
 
 
-def show(board: Board, numbers: Mapping[UUID, Glance], now: datetime) -> Shown:
+def show(board: Board, numbers: Numbers, now: datetime) -> Shown:
     """What a board shows now."""
     sign = board.sign
     content = SignContent(

@@ -2,7 +2,7 @@
 
 A board's number is the sum of the free spaces that are known: at least so many are there. Spaces of which
 nothing is known, or nothing new enough for this board, add nothing to it. Whether a row is full can only be
-said where nearly all of its spaces are known.
+said where nearly all of its spaces are known. Where nobody is let in now, nothing counts as free.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ KNOWN_TO_BE_FULL = 0.9
 """The share of a row's spaces that must be known before FULL is said."""
 SILENT_AFTER = timedelta(minutes=2)
 """A board that has not fetched, or acknowledged, for so long is at fault."""
+LISTENS_UNTIL = timedelta(seconds=30)
+"""Our processes say every few seconds that they listen to boards. Longer ago: none does."""
 
 
 class Level(IntEnum):
@@ -51,6 +53,7 @@ class RowState(StrEnum):
     OPEN = "open"
     FULL = "full"
     BLANK = "blank"
+    CLOSED = "closed"
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -60,6 +63,8 @@ class Seen(msgspec.Struct, frozen=True):
     unknown: int
     capacity: int
     observed_at: datetime | None
+    shut: bool = False
+    """It lets in nobody who comes by now: it is not counted."""
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -85,6 +90,9 @@ class Judged(msgspec.Struct, frozen=True):
 
 def judge_row(facilities: Sequence[Seen], limits: Thresholds, was_full: bool, now: datetime) -> Judged:
     """What a row over these facilities shows now."""
+    if facilities and all(f.shut for f in facilities):
+        return Judged(RowState.CLOSED, None, False, was_full)
+    facilities = [f for f in facilities if not f.shut]
     fresh = [f for f in facilities if _is_fresh(f, limits.blank_after, now)]
     if not fresh:
         return Judged(RowState.BLANK, None, False, was_full)
@@ -110,6 +118,24 @@ def is_silent(heard_at: datetime | None, registered_at: datetime, now: datetime)
     return now - max(heard_at or registered_at, registered_at) > SILENT_AFTER
 
 
+class Listening(msgspec.Struct, frozen=True):
+    """From when until when boards could reach us, without a gap."""
+
+    since: datetime
+    until: datetime
+
+
+def is_at_fault(
+    heard_at: datetime | None, registered_at: datetime, listening: Listening | None, now: datetime
+) -> bool | None:
+    """Whether a board's silence is its own fault; None where it is silent, but perhaps by ours."""
+    if not is_silent(heard_at, registered_at, now):
+        return False
+    if listening is None or now - listening.until > LISTENS_UNTIL:
+        return None
+    return True if now - listening.since > SILENT_AFTER else None
+
+
 _ARROWS = {Arrow.LEFT: "←", Arrow.STRAIGHT: "↑", Arrow.RIGHT: "→", Arrow.NONE: ""}
 
 
@@ -117,15 +143,19 @@ def value_text(judged: Judged, shows: Shows) -> str:
     """What stands at the row's end, in Chinese."""
     if judged.state is RowState.BLANK:
         return "—"
+    if judged.state is RowState.CLOSED:
+        return "关闭"
     if judged.state is RowState.FULL:
         return "满"
     return "有位" if shows is Shows.STATE else str(judged.number)
 
 
 def plain_text(judged: Judged, shows: Shows, digits: int) -> str:
-    """The same for boards that only have figures and Latin letters: a full row counts 0."""
+    """The same for boards that only have figures and Latin letters: a full or closed row counts 0."""
     if judged.state is RowState.BLANK:
         return "-" * digits
+    if shows is Shows.STATE and judged.state is RowState.CLOSED:
+        return "SHUT"
     if shows is Shows.STATE:
         return "FULL" if judged.state is RowState.FULL else "OPEN"
     return str(judged.number or 0)

@@ -13,9 +13,10 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.tokens import Identity
+from parking_cloud.guidance.signs.listening import listening
 from parking_cloud.guidance.signs.models import Sign, SignRow, SignRowFacility, SignState
 from parking_cloud.guidance.signs.reading import Board, load_boards
-from parking_cloud.guidance.signs.rules import Level, Way, is_silent
+from parking_cloud.guidance.signs.rules import Level, Listening, Way, is_at_fault
 from parking_cloud.guidance.signs.schemas import NewSign, RowIn, SignIn, SignKey, SignList, SignOut
 from parking_cloud.kernel import audit
 from parking_cloud.kernel.coordinates import Position
@@ -99,10 +100,11 @@ async def set_active(session: AsyncSession, who: Identity, code: str, active: bo
 async def list_signs(session: AsyncSession, now: datetime) -> SignList:
     """Every board, by code."""
     boards = await load_boards(session, everything=True)
+    ways = await listening(session)
     states = {state.sign_id: state for state in await session.scalars(select(SignState))}
     labels = await facility_labels(session, {f for b in boards for line in b.lines for f in line.named})
     codes = {facility: label.code for facility, label in labels.items()}
-    return SignList([_out(board, states[board.sign.id], codes, now) for board in boards])
+    return SignList([_out(board, states[board.sign.id], codes, ways, now) for board in boards])
 
 
 async def hear(session: AsyncSession, heard: Mapping[UUID, Heard]) -> None:
@@ -180,8 +182,15 @@ def _refused(field: str, message: str) -> InvalidInput:
     return InvalidInput(errors=[{"field": field, "message": message}])
 
 
-def _out(board: Board, state: SignState, codes: Mapping[UUID, str], now: datetime) -> SignOut:
+def _out(
+    board: Board,
+    state: SignState,
+    codes: Mapping[UUID, str],
+    ways: Mapping[Way, Listening],
+    now: datetime,
+) -> SignOut:
     sign = board.sign
+    way = Way(sign.way)
     return SignOut(
         id=sign.id,
         code=sign.code,
@@ -200,7 +209,7 @@ def _out(board: Board, state: SignState, codes: Mapping[UUID, str], now: datetim
             for line in board.lines
         ],
         facing=sign.facing,
-        way=Way(sign.way),
+        way=way,
         full_below=sign.full_below,
         open_again_at=sign.open_again_at,
         blank_after_s=sign.blank_after_s,
@@ -212,7 +221,7 @@ def _out(board: Board, state: SignState, codes: Mapping[UUID, str], now: datetim
         registered_at=sign.registered_at,
         heard_at=state.heard_at,
         heard_version=state.heard_version,
-        silent=sign.active and is_silent(state.heard_at, sign.registered_at, now),
+        silent=sign.active and is_at_fault(state.heard_at, sign.registered_at, ways.get(way), now) is True,
     )
 
 
