@@ -10,9 +10,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.roles import Role
@@ -24,7 +23,7 @@ from parking_cloud.kernel.ids import stable_id
 from parking_cloud.registry.schemas import FacilityIn
 from parking_cloud.registry.sharing import SharingFacility, shared_spaces, sharing_facilities
 from parking_cloud.sharing.plans import published
-from parking_cloud.sharing.rules import moment, open_times
+from parking_cloud.sharing.rules import Plan, moment, open_times
 from parking_cloud.sharing.times import Span, minutes_of
 from parking_cloud.sharing.use import InstitutionUse, MonthUse, Use, keep_month, total
 from parking_cloud.sharing.use_models import SharingSpaceDay
@@ -69,26 +68,30 @@ async def ensure_looks(session: AsyncSession, now: datetime) -> None:
     first = moment(today.replace(day=1), 12 * 60)
     plans = await published(session, first)
     shared = await shared_spaces(session, plans)
-    rows: list[dict[str, Any]] = []
     for facility, spaces in shared.items():
-        for number in range(today.day - 1):
-            begin = first + timedelta(days=number)
-            opened = open_times(plans[facility], Span(begin, begin + timedelta(days=1))).times
-            looks = timedelta(minutes=minutes_of(opened)) // LOOKED_EVERY
-            for space in spaces if looks else ():
-                never = space.id.int % _ONE_TAKEN_IN == 0
-                rows.append(
-                    {
-                        "space_id": space.id,
-                        "day": day_of(begin),
-                        "looks": looks,
-                        "usable": 0 if never else looks,
-                        "unknown": 0,
-                        "looked_at": begin + timedelta(days=1),
-                    }
-                )
-    if rows:
-        await session.execute(insert(SharingSpaceDay), rows)
+        ids = [space.id for space in spaces]
+        days = [first + timedelta(days=number) for number in range(today.day - 1)]
+        looks = [_looks(plans[facility], begin) for begin in days]
+        await session.execute(
+            text(
+                "insert into sharing_space_day (space_id, day, looks, usable, unknown, looked_at)"
+                " select s.id, d.day, d.looks, case when s.never then 0 else d.looks end, 0, :now"
+                " from unnest(cast(:ids as uuid[]), cast(:never as boolean[])) as s(id, never),"
+                " unnest(cast(:days as date[]), cast(:looks as int[])) as d(day, looks) where d.looks > 0"
+            ),
+            {
+                "ids": ids,
+                "never": [id_.int % _ONE_TAKEN_IN == 0 for id_ in ids],
+                "days": [day_of(begin) for begin in days],
+                "looks": looks,
+                "now": now,
+            },
+        )
+
+
+def _looks(plan: Plan, begin: datetime) -> int:
+    opened = open_times(plan, Span(begin, begin + timedelta(days=1))).times
+    return timedelta(minutes=minutes_of(opened)) // LOOKED_EVERY
 
 
 def _month(month: date, shared: Sequence[SharingFacility], grown: float) -> MonthUse:
