@@ -131,6 +131,8 @@ class AllHopes:
         )
         own = self.outlooks.own.take(rows)
         found: Floats = np.stack([*outlook, free, ~fresh, seen, sent, own], axis=1)
+        unseen = free != free
+        found[unseen, CHANCE] = np.minimum(found[unseen, CHANCE], rules.UNSEEN_MOST)
         # Rounded here, once, to what is told.
         found[:, CHANCE] = found[:, CHANCE].round(3)
         found[:, EXPECTED : HIGH + 1] = found[:, EXPECTED : HIGH + 1].round(1)

@@ -51,6 +51,9 @@ SOON_MIN = 30.0
 """What is full now is offered last to who arrives within this, whatever the forecast hopes for."""
 BOOKED_CHANCE = 0.99
 """A booked space is one's own; one time in a hundred something goes wrong at the gate."""
+UNSEEN_MOST = 0.9
+"""The most that is promised of a place of which nobody sees today what is free: what is usual for it may be
+wrong today (it is shut off, or there is a fair), and no count would show it."""
 DOUBT_S = 3_600.0
 """A count outside 0..capacity tells as much as a good one that is an hour older."""
 

@@ -204,7 +204,9 @@ def _work_out(known: Known, question: Question, weighed: Weighed, number: int, r
         bool(awaits[OWN]),
         index.score_said[row],
     )
-    lines = [_free_line(question, awaits), why("chance", in_twenty(awaits[CHANCE]))]
+    seen_now = awaits[FREE] == awaits[FREE] or weighed.entry.access.get(number) is Access.BOOKING
+    chance = why("chance" if seen_now else "usual", in_twenty(awaits[CHANCE]))
+    lines = [_free_line(question, awaits), chance]
     if coming := round(awaits[SENT]):
         lines.append(why("sent", coming))
     return Said(b"," + _encode(numbers)[1:-1] + b",", b",".join(lines) + b",")

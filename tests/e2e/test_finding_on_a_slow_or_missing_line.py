@@ -74,16 +74,27 @@ def test_the_first_useful_view_is_under_200_kb(
     expect(page.locator("#map .marker").first).to_be_visible()
 
 
-def test_without_a_network_the_last_answer_is_shown_as_old(
-    platform: Platform, context: BrowserContext, page: Page
-) -> None:
-    page.goto(platform.running["api_url"])
-    expect(page.locator("#connection")).to_have_text("实时")
+def served_by_the_worker(page: Page) -> None:
+    """From now on the service worker stands between the page and the network."""
     eventually("the kept pages", lambda: "/offline" in kept_addresses(page))
     page.evaluate(
         "navigator.serviceWorker.controller ?? new Promise(done =>"
         " navigator.serviceWorker.addEventListener('controllerchange', done, { once: true }))"
     )
+
+
+def search(page: Page, words: str) -> None:
+    page.get_by_role("combobox", name="去哪里").fill(words)
+    page.get_by_role("option", name=words).first.tap()
+    expect(page.locator("#summary")).to_contain_text(f"在 {words}")
+
+
+def test_without_a_network_the_last_answer_is_shown_as_old(
+    platform: Platform, context: BrowserContext, page: Page
+) -> None:
+    page.goto(platform.running["api_url"])
+    expect(page.locator("#connection")).to_have_text("实时")
+    served_by_the_worker(page)
     page.reload()
     expect(page.locator("#list .card").first).to_be_visible()
     eventually("the kept answer", lambda: "/v1/guidance/places" in kept_addresses(page))
@@ -105,6 +116,50 @@ def test_without_a_network_the_last_answer_is_shown_as_old(
     expect(page.locator("#kept")).to_be_hidden()
     personal = [path for path in kept_addresses(page) if path.startswith(("/me", "/v1/me", "/pay", "/book"))]
     assert personal == []
+
+
+def test_without_a_network_an_answer_stays_the_one_of_its_own_place(
+    platform: Platform, context: BrowserContext, page: Page
+) -> None:
+    page.goto(platform.running["api_url"])
+    served_by_the_worker(page)
+    search(page, "安吉县")
+    search(page, "衣裳街停车库")
+    expect(page.locator("#list .card").first).to_contain_text("走 ")
+    context.set_offline(True)
+    page.get_by_role("combobox", name="去哪里").fill("")
+    page.get_by_role("option", name="安吉县").tap()
+    expect(page.locator("#kept")).to_contain_text("查不到“安吉县”")
+    expect(page.locator("#kept")).to_contain_text("在“衣裳街停车库”附近的结果")
+    expect(page.locator("#summary")).to_contain_text("在 衣裳街停车库 附近")
+    expect(page.locator("#list .card").first).to_contain_text("衣裳街停车库")
+    expect(page.locator("#list .card").filter(has_text="走 ")).to_have_count(0)
+    page.get_by_role("combobox", name="去哪里").fill("")
+    page.get_by_role("option", name="衣裳街停车库").tap()
+    expect(page.locator("#kept")).to_contain_text(re.compile(r"没有网络。这是 \d\d:\d\d 的结果"))
+    expect(page.locator("#list .card").first).to_contain_text("走 ")
+
+
+def test_where_one_stood_is_not_taken_for_where_one_stands(platform: Platform, browser: Browser) -> None:
+    context, url = phone(browser), platform.running["api_url"]
+    context.grant_permissions(["geolocation"], origin=url)
+    context.set_geolocation({"latitude": 30.86, "longitude": 120.13})
+    page = context.new_page()
+    page.goto(url)
+    page.get_by_role("button", name="我的位置").tap()
+    expect(page.locator("#summary")).to_contain_text("在 我的位置 附近")
+    assert page.evaluate("JSON.stringify(localStorage)").count("120.13") == 0
+
+    context.set_geolocation({"latitude": 30.88, "longitude": 120.09})
+    with page.expect_request(lambda request: "lat=30.880000&lon=120.090000" in request.url):
+        page.reload()
+    expect(page.locator("#summary")).to_contain_text("在 我的位置 附近")
+
+    context.clear_permissions()
+    page.reload()
+    expect(page.locator("#summary")).to_contain_text("在 湖州市中心 附近")
+    expect(page.get_by_role("combobox", name="去哪里")).to_have_value("")
+    context.close()
 
 
 def test_a_network_lost_while_looking_makes_the_numbers_old(

@@ -15,6 +15,8 @@ from litestar.testing import AsyncTestClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from forecasting.profile import CELLS
+from parking_cloud.guidance.rules import UNSEEN_MOST
 from parking_cloud.guidance.schemas import PlacesOut
 from parking_cloud.guidance.sent import SentStream
 from parking_cloud.kernel.clock import FixedClock
@@ -62,6 +64,19 @@ async def test_what_is_known_is_told_and_what_is_not_is_not_guessed(client: Clie
     assert answer.arrive_at == NOON + timedelta(minutes=10)
     assert garage.price is None
     assert garage.drive_s is None
+
+
+async def test_what_is_usual_never_makes_a_silent_place_a_sure_one(client: Client) -> None:
+    await asked(client)  # the index is loaded
+    hopes = client.app.state.guide.known.hopes
+    nearly_empty = np.full((CELLS, 1), 5, np.uint8), np.full((CELLS, 1), 1, np.uint8)
+    hopes.outlooks.put(np.array([0, 1]), *nearly_empty, own=True)
+    hopes.forget()
+    garage, street = (await asked(client)).items
+    assert garage.chance > 0.99
+    assert street.chance == UNSEEN_MOST
+    assert [{w.code: w.value for w in place.why}.get("usual") for place in (garage, street)] == [None, 18]
+    assert "chance" in {w.code for w in garage.why}
 
 
 async def test_each_map_gets_its_own_coordinates(client: Client) -> None:

@@ -2,7 +2,8 @@
 // live by server-sent events; without a network the last answer is shown, and said to be old.
 import { Ask, WALKS } from "./find_ask.js";
 import { card, fillCard } from "./find_cards.js";
-import { keepWhere, lastWhere } from "./find_kept.js";
+import { holds, position, quietPosition } from "./find_here.js";
+import { keepWhere, lastWhere, placeOf, samePoint } from "./find_kept.js";
 import { Sheet } from "./find_sheet.js";
 import { WhereField } from "./find_where.js";
 import { Live } from "./live.js";
@@ -20,7 +21,8 @@ const WIDE = matchMedia("(min-width: 860px)");
 
 const list = at("list");
 const main = at("content");
-const state = { where: lastWhere() ?? CENTRE, me: null, answer: null, places: new Map(), oldAt: null, askedAt: 0, asking: null, tries: 0, map: null };
+const last = lastWhere();
+const state = { where: !last || last.kind === "position" ? CENTRE : last, me: null, answer: null, of: null, places: new Map(), oldAt: null, askedAt: 0, asking: null, tries: 0, map: null };
 const ask = new Ask(at("ask"), refresh);
 const sheet = new Sheet(at("sheet"), () => mark(null));
 const live = new Live({ onFacility: hear, onReset: refresh, onState: tellConnection });
@@ -28,7 +30,7 @@ const where = new WhereField(at("where"), at("suggestions"), (place) => goTo(pla
 
 function view() {
   return {
-    oldAt: state.oldAt, onChoose: choose, arriveAt: state.answer.arrive_at, stay: state.answer.stay_minutes, vehicle: ask.filters.vehicle,
+    oldAt: state.oldAt, elsewhere: elsewhere(), onChoose: choose, arriveAt: state.answer.arrive_at, stay: state.answer.stay_minutes, vehicle: ask.filters.vehicle,
   };
 }
 
@@ -36,7 +38,8 @@ async function refresh() {
   state.asking?.abort();
   clearTimeout(state.again);
   const asking = state.asking = new AbortController();
-  const query = ask.query(state.where, state.me);
+  const asked = state.where;
+  const query = ask.query(asked, holds(state.me) ? state.me : null);
   at("summary").textContent = texts.loading;
   at("again").hidden = true;
   let answer;
@@ -48,17 +51,19 @@ async function refresh() {
   }
   const body = await answer.json().catch(() => null);
   if (asking.signal.aborted) return;
-  if (answer.ok && body) take(body, answer.headers.get("X-Kept-At"), answer.headers.get("X-Kept-For"), query);
-  else refuse(answer.status, body);
+  if (!answer.ok || !body) return refuse(answer.status, body);
+  const keptFor = answer.headers.get("X-Kept-For");
+  take(body, keptFor === null ? asked : placeOf(keptFor, [asked, CENTRE]), answer.headers.get("X-Kept-At"));
 }
 
-function take(answer, keptAt, keptFor, query) {
+function take(answer, of, keptAt) {
   state.answer = answer;
+  state.of = of;
   state.oldAt = keptAt;
   state.askedAt = Date.now();
   state.places = new Map(answer.items.map((place) => [place.facility.id, place]));
   hush();
-  tellOld(keptAt && (samePlace(keptFor, query) ? texts.kept : texts.kept_elsewhere), keptAt);
+  tellOld(keptAt && keptWords(), keptAt);
   if (!keptAt && !answer.current) tellOld(texts.not_current, answer.as_of);
   draw();
   if (WIDE.matches || main.dataset.view === "map") showMap();
@@ -67,9 +72,13 @@ function take(answer, keptAt, keptFor, query) {
   live.about([...state.places.keys()]);
 }
 
-function samePlace(keptFor, query) {
-  const kept = new URLSearchParams(keptFor ?? "");
-  return ["lat", "lon"].every((name) => kept.get(name) === query.get(name));
+// Without a network another place's answer may be all there is: it is shown as that place's.
+function elsewhere() {
+  return Boolean(state.of) && !samePoint(state.of, state.where);
+}
+
+function keptWords() {
+  return elsewhere() ? fill(texts.kept_elsewhere, { here: nameOfPlace(state.where), place: nameOfPlace(state.of) }) : texts.kept;
 }
 
 // Not every phone says when it has a network again, and some say so too early.
@@ -89,7 +98,7 @@ function withoutNetwork() {
     return;
   }
   state.oldAt ??= state.answer.as_of;
-  tellOld(texts.kept, state.oldAt);
+  tellOld(keptWords(), state.oldAt);
   draw();
 }
 
@@ -115,10 +124,10 @@ function draw() {
   const focused = document.activeElement?.closest(".card")?.dataset.facility;
   list.replaceChildren(...items.map((place) => card(place, view())));
   list.querySelector(`[data-facility="${focused}"] button`)?.focus({ preventScroll: true });
-  at("summary").textContent = `${fill(texts.found, { n: items.length, at: timeText(arriveAt), stay: stayText(stay) })} · ${fill(texts.found_near, { place: whereName() })}`;
+  at("summary").textContent = `${fill(texts.found, { n: items.length, at: timeText(arriveAt), stay: stayText(stay) })} · ${fill(texts.found_near, { place: nameOfPlace(state.of) })}`;
   at("synthetic").hidden = !items.some((place) => place.facility.synthetic);
-  state.map?.show(items, state.where, { old: Boolean(state.oldAt) });
-  if (!items.length) sayEmpty();
+  state.map?.show(items, state.of, { old: Boolean(state.oldAt) });
+  if (!items.length && !elsewhere()) sayEmpty();
 }
 
 function sayEmpty() {
@@ -134,16 +143,15 @@ function sayEmpty() {
   say(far && !needs.length ? texts.far : `${words}${nearest === null ? "" : fill(texts.empty_nearest, distanceText(nearest))}`, deeds);
 }
 
-function whereName() {
-  if (state.where.kind === "centre") return texts.centre;
-  if (state.where.kind === "position") return texts.my_position;
-  return state.where.kind === "point" ? texts.picked : nameOf(state.where);
+function nameOfPlace(place) {
+  if (place.kind === "position") return holds(place) ? texts.my_position : fill(texts.position_then, { at: timeText(place.at) });
+  return { centre: texts.centre, point: texts.picked, then: texts.place_then }[place.kind] ?? nameOf(place);
 }
 
 function goTo(place) {
-  state.where = { kind: place.kind, name: place.name, name_en: place.name_en, more: place.more, lat: place.lat, lon: place.lon };
+  state.where = { kind: place.kind, name: place.name, name_en: place.name_en, more: place.more, lat: place.lat, lon: place.lon, at: place.at };
   keepWhere(state.where);
-  where.show(state.where.kind === "centre" ? "" : whereName());
+  where.show(state.where.kind === "centre" ? "" : nameOfPlace(state.where));
   sheet.close();
   state.moved = true;
   return refresh();
@@ -223,13 +231,32 @@ function hush() {
   at("message").replaceChildren();
 }
 
-function locate() {
-  if (!navigator.geolocation) return say(texts.denied);
-  navigator.geolocation.getCurrentPosition(({ coords }) => {
-    state.me = { lat: coords.latitude, lon: coords.longitude };
-    goTo({ ...state.me, kind: "position", name: texts.my_position });
-    if (coords.accuracy > INACCURATE_M) say(fill(texts.inaccurate, distanceText(coords.accuracy)));
-  }, () => say(texts.denied), { enableHighAccuracy: true, timeout: 10_000, maximumAge: 30_000 });
+async function locate() {
+  const here = await position();
+  if (here) standAt(here);
+  else say(texts.denied);
+}
+
+async function standAt(here) {
+  state.me = here;
+  await goTo({ ...here, kind: "position", name: texts.my_position });
+  if (here.accuracy > INACCURATE_M) say(fill(texts.inaccurate, distanceText(here.accuracy)));
+}
+
+// Who looked around where they stood does so again, unless they have chosen a place in the meantime.
+async function locateAgain() {
+  const before = state.where;
+  const here = await quietPosition();
+  if (here && state.where === before) standAt(here);
+}
+
+async function lookAgain() {
+  if (document.hidden || Date.now() - state.askedAt <= AGED_MS || at("sheet").open) return;
+  if (state.where.kind === "position" && !holds(state.where)) {
+    where.show(nameOfPlace(state.where));
+    locateAgain();
+  }
+  refresh();
 }
 
 // The list stands before the map's library is fetched, which weighs more than all else.
@@ -249,8 +276,8 @@ async function showMap() {
   }
   state.map.settle();
   const places = [...state.places.values()];
-  state.map.show(places, state.where, { old: Boolean(state.oldAt) });
-  if (state.moved) state.map.fit(places, state.where);
+  state.map.show(places, state.of ?? state.where, { old: Boolean(state.oldAt) });
+  if (state.moved) state.map.fit(places, state.of ?? state.where);
   state.moved = false;
 }
 
@@ -265,9 +292,7 @@ at("again").addEventListener("click", refresh);
 at("switch").addEventListener("click", () => turn("map"));
 at("to-list").addEventListener("click", () => turn("list"));
 WIDE.addEventListener("change", () => { if (WIDE.matches && state.answer) showMap(); });
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && Date.now() - state.askedAt > AGED_MS && !at("sheet").open) refresh();
-});
+document.addEventListener("visibilitychange", lookAgain);
 addEventListener("online", refresh);
 addEventListener("offline", withoutNetwork);
 
@@ -276,6 +301,8 @@ const given = new URLSearchParams(location.search);
 if (given.has("lat") && given.has("lon")) {
   state.where = { kind: "facility", name: given.get("name") ?? "", lat: Number(given.get("lat")), lon: Number(given.get("lon")) };
   history.replaceState(null, "", "/");
+} else if (last?.kind === "position") {
+  locateAgain();
 }
-if (state.where.kind !== "centre") where.show(whereName());
+if (state.where.kind !== "centre") where.show(nameOfPlace(state.where));
 refresh();

@@ -4,6 +4,7 @@ import { chanceClass, chanceText, ageText, fill, language, load, nameOf, priceTe
 
 const SVG = "http://www.w3.org/2000/svg";
 const BOXES = 10;
+const OF_THE_WAY = ["walk_m", "nearest"];
 
 export function card(place, view) {
   const item = element("li", "", { class: "card", "data-facility": place.facility.id });
@@ -13,8 +14,8 @@ export function card(place, view) {
   name.addEventListener("click", () => view.onChoose(place.facility.id));
   const price = element("p", "", { class: "strong" });
   price.append(element("span", priceText(place.price), { class: "price" }), ` ${fill(texts.for_stay, stayText(view.stay))}`);
-  item.append(heading, number(), element("p", `${walkText(place)} · ${texts[place.facility.kind]}`, { class: "wide strong" }),
-    chance(place), price, element("p", "", { class: "age" }), tags(place), why(place));
+  item.append(heading, number(), element("p", wayText(place, view), { class: "wide strong" }),
+    chance(place), price, element("p", "", { class: "age" }), tags(place), element("p", reasons(place, view).slice(0, 3).join(" · "), { class: "wide" }));
   fillCard(item, place, view);
   return item;
 }
@@ -41,8 +42,8 @@ export function fillCard(box, place, { oldAt = null } = {}) {
 }
 
 export function chance(place) {
-  const box = element("div", "", { class: "chance", "data-chance": chanceClass(place.chance) });
-  const words = element("strong", chanceText(place.chance));
+  const box = element("div", "", { class: "chance", "data-chance": chanceClass(place) });
+  const words = element("strong", chanceText(place));
   const band = element("span", fill(texts.expected, {
     n: Math.round(place.free_on_arrival), low: Math.floor(place.low), high: Math.ceil(place.high),
   }), { class: "band" });
@@ -109,6 +110,11 @@ function flagText(place) {
   return place.from_own_profile ? "" : texts.by_kind;
 }
 
-function why(place) {
-  return element("p", place.why.slice(0, 3).map((reason) => reason[language]).join(" · "), { class: "wide" });
+// What holds of the way to another place is not told of this one.
+export function wayText(place, { elsewhere }) {
+  return [elsewhere ? "" : walkText(place), texts[place.facility.kind]].filter(Boolean).join(" · ");
+}
+
+export function reasons(place, { elsewhere }) {
+  return place.why.filter(({ code }) => !elsewhere || !OF_THE_WAY.includes(code)).map((reason) => reason[language]);
 }

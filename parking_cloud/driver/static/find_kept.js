@@ -26,12 +26,26 @@ function write(key, value) {
 
 export const usual = () => ({ ...DEFAULTS, ...read(USUAL, {}) });
 export const keepUsual = (filters) => write(USUAL, filters);
-export const lastWhere = () => read(WHERE, null);
+
+// Of a position only that it was asked for: where one was yesterday is not where one is.
+export const lastWhere = () => {
+  const kept = read(WHERE, null);
+  return kept?.kind === "position" ? { kind: "position" } : kept;
+};
 export const recent = () => read(RECENT, []);
 export const forgetRecent = () => { localStorage.removeItem(RECENT); localStorage.removeItem(WHERE); };
 
 export function keepWhere(where) {
-  write(WHERE, where);
+  write(WHERE, where.kind === "position" ? { kind: "position" } : where);
   if (where.kind === "position" || where.kind === "centre") return;
   write(RECENT, [where, ...recent().filter(({ name, lat, lon }) => name !== where.name || lat !== where.lat || lon !== where.lon)].slice(0, MOST_RECENT));
 }
+
+// The place of a search that was made before, if its name is still known here.
+export function placeOf(search, others) {
+  const asked = new URLSearchParams(search);
+  const [lat, lon] = [Number(asked.get("lat")), Number(asked.get("lon"))];
+  return [...others, ...recent()].find((place) => samePoint(place, { lat, lon })) ?? { kind: "then", lat, lon };
+}
+
+export const samePoint = (one, other) => one.lat.toFixed(6) === other.lat.toFixed(6) && one.lon.toFixed(6) === other.lon.toFixed(6);

@@ -1,8 +1,8 @@
 // What is known of one place, and what can be done: go there, book, or say that one has parked.
-import { bandPicture, chance, fillCard, number, scoreText, tags } from "./find_cards.js";
+import { bandPicture, chance, fillCard, number, reasons, scoreText, tags, wayText } from "./find_cards.js";
 import { element } from "./page.js";
 import { PayApi, yuan } from "./pay_api.js";
-import { fill, language, nameOf, priceText, stayText, texts, timeText, walkText } from "./words.js";
+import { fill, language, nameOf, priceText, stayText, texts, timeText } from "./words.js";
 
 const WINDOWS = 6;
 const NARROW = matchMedia("(max-width: 859px)");
@@ -47,10 +47,10 @@ export class Sheet {
     top.append(element("h2", nameOf(facility), { id: "sheet-title", tabindex: "-1" }), close);
     const facts = element("div", "", { class: "facts" });
     const told = element("div");
-    told.append(element("p", facility.address), element("p", `${texts[facility.kind]} · ${walkText(place)}`, { class: "quiet" }), element("p", "", { class: "age quiet" }));
+    told.append(element("p", facility.address), element("p", wayText(place, view), { class: "quiet" }), element("p", "", { class: "age quiet" }));
     facts.append(told, number());
-    const drive = place.drive_s === null ? [] : [element("p", fill(texts.drive, Math.max(1, Math.round(place.drive_s / 60))), { class: "quiet" })];
-    return [top, facts, chance(place), bandPicture(place), tags(place), ...drive, ...this.deeds(place, view), ...this.price(place, view), ...this.rest(place)];
+    const drive = place.drive_s === null || view.elsewhere ? [] : [element("p", fill(texts.drive, Math.max(1, Math.round(place.drive_s / 60))), { class: "quiet" })];
+    return [top, facts, chance(place), bandPicture(place), tags(place), ...drive, ...this.deeds(place, view), ...this.price(place, view), ...this.rest(place, view)];
   }
 
   deeds(place, { arriveAt, stay, oldAt }) {
@@ -109,7 +109,7 @@ export class Sheet {
     return more;
   }
 
-  rest(place) {
+  rest(place, view) {
     const { facility } = place;
     const parts = [element("h3", texts.hours_open), element("p", facility.opening_hours || texts.hours_unknown)];
     const counts = [
@@ -124,9 +124,10 @@ export class Sheet {
     const score = element("p");
     score.append(`${scoreText(place.score)} `, element("a", texts.score_lines, { href: `/quality/facilities/${encodeURIComponent(facility.code)}` }));
     parts.push(score);
-    if (place.why.length) {
+    const why = reasons(place, view);
+    if (why.length) {
       const list = element("ul");
-      list.append(...place.why.map((reason) => element("li", reason[language])));
+      list.append(...why.map((words) => element("li", words)));
       parts.push(element("h3", texts.why), list);
     }
     return parts;

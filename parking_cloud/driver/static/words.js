@@ -59,13 +59,19 @@ export function load({ free, capacity }) {
 }
 
 const STEPS = [0.05, 0.25, 0.45, 0.6, 0.8, 0.95];
+const USUALLY = [0.4, 0.6];
+
+// Of what nobody sees now there is only what is usual. A booked space is one's own all the same.
+const unseen = (place) => (place.free === null || place.stale) && place.access !== "booking";
 
 // A chance in words that people use, and how good that is.
-export function chanceText(chance) {
-  return texts[`chance_${STEPS.filter((step) => chance >= step).length}`];
+export function chanceText(place) {
+  const [steps, name] = unseen(place) ? [USUALLY, "usually"] : [STEPS, "chance"];
+  return texts[`${name}_${steps.filter((step) => place.chance >= step).length}`];
 }
 
-export function chanceClass(chance) {
-  if (chance >= 0.75) return "good";
-  return chance >= 0.4 ? "fair" : "poor";
+export function chanceClass(place) {
+  if (unseen(place)) return "usual";
+  if (place.chance >= 0.75) return "good";
+  return place.chance >= 0.4 ? "fair" : "poor";
 }
