@@ -221,8 +221,8 @@ FIND_TEXTS: dict[str, dict[str, str]] = {
         "retry": "Try again",
         "refused": "This cannot be searched for: {why}",
         "kept": "No connection. This is the result of {at}; its numbers are old.",
-        "kept_elsewhere": "No connection, so nothing for {here}. These are near {place}, as of {at}; the numbers"
-        " are old.",
+        "kept_elsewhere": "No connection, so nothing for {here}. These are near {place}, as of {at}; their"
+        " numbers are old.",
         "not_current": "Live numbers are interrupted; these are as of {at}.",
         "again": "Search again",
         "changed": "Free spaces have changed; rank them again",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from litestar import Request, get
 from litestar.params import Parameter
@@ -13,14 +14,17 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts.guards import public
+from parking_cloud.accounts.roles import Role
+from parking_cloud.accounts.tokens import Identity
 from parking_cloud.driver.receipt_texts import RECEIPT_TEXTS
 from parking_cloud.invoices import receipts
 from parking_cloud.invoices.receipts import ReceiptNotFound
 from parking_cloud.invoices.schemas import PaidOut
-from parking_cloud.kernel.clock import city_time
+from parking_cloud.kernel.clock import Clock, city_time
 from parking_cloud.kernel.money import Fen, format_yuan
 from parking_cloud.kernel.problems import pick_language
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.ratings import drivers
 from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
@@ -29,7 +33,12 @@ Token = Annotated[str, Parameter(max_length=128)]
 
 @get("/pay/receipt/{token:str}", guards=[public], include_in_schema=False)
 async def receipt_page(
-    request: Request[Any, Any, Any], reading: AsyncSession, settings: Settings, token: Token, lang: str = ""
+    request: Request[Identity | None, Any, Any],
+    reading: AsyncSession,
+    settings: Settings,
+    clock: Clock,
+    token: Token,
+    lang: str = "",
 ) -> Template:
     """To look at, to print, and to ask for an invoice with."""
     paid: PaidOut | None = None
@@ -48,6 +57,7 @@ async def receipt_page(
             "token": token,
             "paid": paid,
             "several": paid is not None and sum(len(r.parts) for r in paid.receipts) > 1,
+            "to_rate": await _to_rate(reading, request.user, clock.now()) if paid else {},
             "yuan": lambda amount: format_yuan(Fen(amount)),
             "moment": _moment,
         },
@@ -55,6 +65,14 @@ async def receipt_page(
         headers=page_headers(settings) | {"Content-Language": language, "Cache-Control": "no-store"},
         cookies=[language_cookie(language)] if lang in RECEIPT_TEXTS else [],
     )
+
+
+async def _to_rate(reading: AsyncSession, who: Identity | None, now: datetime) -> dict[datetime, UUID]:
+    """The reader's own stays that can be rated still, by when they began: a receipt names no stay."""
+    if who is None or who.role is not Role.DRIVER:
+        return {}
+    stays = await drivers.open_stays(reading, who.user_id, now)
+    return {stay.entered_at: stay.stay_id for stay in stays}
 
 
 def _moment(at: datetime) -> str:

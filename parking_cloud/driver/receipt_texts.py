@@ -26,6 +26,7 @@ RECEIPT_TEXTS: dict[str, dict[str, str]] = {
         "paid_now": "本次支付",
         "refund_due": "退款处理中",
         "refund_done": "已退款",
+        "rate": "评价这次停车",
         "print": "打印",
         "keep": "请保存此页链接：凭它可随时查看收据、申请发票或提出异议。请勿转发给他人。",
         "invoice": "申请电子发票",
@@ -81,6 +82,7 @@ RECEIPT_TEXTS: dict[str, dict[str, str]] = {
         "paid_now": "Paid now",
         "refund_due": "Refund under way",
         "refund_done": "Refunded",
+        "rate": "Rate this stay",
         "print": "Print",
         "keep": "Keep this page's link and do not pass it on: with it you can see the receipt, ask for an"
         " invoice or object at any time.",

@@ -26,23 +26,29 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin) return;
-  if (request.mode === "navigate") event.respondWith(open(request, url));
+  if (request.mode === "navigate") event.respondWith(open(event, url));
   else if (url.pathname.startsWith(`/assets/v/${VERSION}/`)) event.respondWith(file(request));
   else if (url.pathname === PLACES) event.respondWith(answer(request));
   else if (OUTLINES.includes(url.pathname)) event.respondWith(outline(request));
 });
 
-async function open(request, url) {
+async function open(event, url) {
   const finding = url.pathname === "/";
   try {
-    const page = await fetch(request);
-    if (finding && page.ok) await keep(SHELL, "/", page.clone());
+    const page = await fetch(event.request);
+    if (finding && page.ok) event.waitUntil(keepIfOurs(page.clone()));
     return page;
   } catch (error) {
     const kept = await caches.match(finding ? "/" : "/offline");
     if (kept) return kept;
     throw error;
   }
+}
+
+// After a deployment the page is the next version's, whose files are not here: its own worker keeps it.
+async function keepIfOurs(page) {
+  const ours = (await page.clone().text()).includes(`/assets/v/${VERSION}/`);
+  if (ours) await keep(SHELL, "/", page);
 }
 
 async function file(request) {

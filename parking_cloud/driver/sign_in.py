@@ -83,7 +83,7 @@ async def ask_for_code(
     try:
         sent = await send_code(door(request, limiter), data.phone, _language(request, ""))
     except (NoSuchAddress, TooManyTries, CodeNotSent) as refusal:
-        return _page(request, settings, data.next, phone=data.phone, refusal=refusal)
+        return _page(request, settings, data.next, phone=data.phone, sent=_still(refusal), refusal=refusal)
     return _page(request, settings, data.next, phone=data.phone, sent=sent)
 
 
@@ -101,8 +101,7 @@ async def type_code(
     try:
         identity = await let_in(door(request, limiter), session, data.phone, data.code)
     except (NoSuchAddress, TooManyTries, CodeWrong) as refusal:
-        still = CodeSent(expires_in=0, again_in=0) if isinstance(refusal, CodeWrong) else None
-        return _page(request, settings, data.next, phone=data.phone, sent=still, refusal=refusal)
+        return _page(request, settings, data.next, phone=data.phone, sent=_still(refusal), refusal=refusal)
     cookie = session_cookie(identity, settings, clock.now())
     return Redirect(own_path(data.next), status_code=303, cookies=[cookie])
 
@@ -181,6 +180,12 @@ def own_path(path: str) -> str:
     return path if inside else HOME
 
 
+def _still(refusal: Problem) -> CodeSent | None:
+    """A code that was sent before may be at hand: who asks or types too soon can go on typing it."""
+    goes_on = isinstance(refusal, CodeWrong | TooManyTries)
+    return CodeSent(expires_in=0, again_in=0) if goes_on else None
+
+
 def _check_origin(request: VisitRequest) -> None:
     """Another site must not sign a visitor in as somebody else."""
     told = request.headers.get("sec-fetch-site") or request.headers.get("origin")
@@ -214,6 +219,7 @@ def _page(
             "phone": phone,
             "sent": sent,
             "demo_phone": DEMO_PHONE if settings.demo else "",
+            "too_soon": isinstance(refusal, TooManyTries),
             "error": f"{body['title']} {body['detail']}" if body else "",
         },
         headers=page_headers(settings) | {"Content-Language": language, "Cache-Control": "no-store"},

@@ -51,8 +51,8 @@ class TooManyTries(Problem):
     status = 429
     title = {"zh-CN": "操作过于频繁", "en": "Too many tries"}
     detail = {
-        "zh-CN": "请 {seconds} 秒后再试。缴费可向现场管理员办理。",
-        "en": "Try again in {seconds} seconds. An attendant takes payments too.",
+        "zh-CN": "请 {seconds} 秒后再试。",
+        "en": "Try again in {seconds} seconds.",
     }
 
 

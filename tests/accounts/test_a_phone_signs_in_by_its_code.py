@@ -191,6 +191,29 @@ async def test_no_single_stranger_uses_up_what_a_phone_may_be_sent(redis: Redis)
     await limiter.count(limits_of_asking(phone, "192.0.2.1"), now)
 
 
+async def test_asking_again_too_soon_leaves_the_field_for_the_code_that_came(world: World) -> None:
+    form = {"phone": PHONE, "next": "/me"}
+    await world.client.post("/sign-in", data=form)
+    code = world.code
+    again = await world.client.post("/sign-in", data=form)
+    assert "操作过于频繁" in again.text
+    assert "管理员" not in again.text
+    assert 'autocomplete="one-time-code"' in again.text
+    entered = await world.client.post("/sign-in/code", data=form | {"code": code}, follow_redirects=False)
+    assert entered.status_code == 303
+
+
+async def test_the_demos_phone_is_for_everybody_all_day(
+    settings: Settings, redis: Redis, session: AsyncSession
+) -> None:
+    async for world in worlds(msgspec.structs.replace(settings, demo=True)):
+        for _ in range(12):
+            assert (await world.ask()).status_code == 202
+            world.later(minutes=2)
+        others = [(await world.ask("13900139000"), world.later(minutes=2))[0] for _ in range(6)]
+        assert others[-1].status_code == 429
+
+
 async def test_a_carrier_that_is_away_is_told(world: World) -> None:
     world.carrier.failures.append(CarrierAway("HTTP 503"))
     refused = await world.ask()

@@ -25,8 +25,21 @@ async function load() {
   const first = offer === null;
   offer = found;
   if (first) showPlace();
+  const opening = first && !offer.asked && nextOpening();
+  if (opening) {
+    at("start").value = toField(opening);
+    at("moved").hidden = false;
+    return load();
+  }
   drawWeek();
   tellFound();
+}
+
+// Shut at that moment: the page begins where the stay would fit next.
+function nextOpening() {
+  const from = ({ starts_at: opens }) => Math.max(Math.ceil(Date.parse(opens) / STEP_MS) * STEP_MS, start());
+  const next = offer.open.find((slot) => Date.parse(slot.ends_at) - from(slot) >= end() - start());
+  return next && from(next);
 }
 
 function showPlace() {
@@ -93,6 +106,7 @@ function chosenSpan() {
 }
 
 function choose(from) {
+  at("moved").hidden = true;
   at("start").value = toField(Math.max(from, soonest()));
   refresh();
 }
@@ -173,6 +187,7 @@ async function begin() {
 
 at("book").addEventListener("change", (event) => {
   if (event.target.id === "start" && !at("start").value) return;
+  at("moved").hidden = true;
   if (["start", "stay"].includes(event.target.id)) refresh();
   else if (offer) { drawWeek(); tellFound(); }
 });

@@ -19,7 +19,7 @@ function consentItem(consent) {
   const item = element("li");
   const current = consent.agreed === consent.version;
   const state = current ? texts.agreed_at.replace("{time}", time(consent.given_at)) : consent.agreed ? texts.changed : "";
-  item.append(row(consent.title, element("span", state, { class: "tag" })), element("p", consent.body));
+  item.append(row(consent.title, state && element("span", state, { class: "tag" })), element("p", consent.body));
   const deeds = element("div", "", { class: "deeds" });
   const change = (label, deed) => deeds.append(smallButton(label, texts, async () => {
     await deed();

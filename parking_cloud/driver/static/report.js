@@ -12,15 +12,24 @@ const MOST = 3;
 const CITY = [30.8703, 120.0933];
 const PATIENCE = { enableHighAccuracy: true, timeout: 10_000, maximumAge: 30_000 };
 const HUZHOU = "+08:00";
-const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+const newKey = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
 const photos = [];
+let key = newKey();
+let sent = false;
 let here = null;
 let map = null;
 
 const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
 
+// Sent again as it was, it is the same report; with something changed, another: the first may have arrived.
+function changed() {
+  if (sent) key = newKey();
+  sent = false;
+}
+
 function drawPhotos() {
+  changed();
   at("photos").replaceChildren(...photos.map((photo, n) => {
     const item = element("li");
     const shown = element("img", "", { alt: fill(texts.photo_alt, { n: n + 1 }) });
@@ -54,6 +63,7 @@ async function addPhoto() {
 
 function choose(lat, lon) {
   here = { lat: lat.toFixed(6), lon: lon.toFixed(6) };
+  changed();
   at("where").textContent = fill(texts.at_position, { place: `${here.lat}, ${here.lon}` });
   map?.mark([lat, lon]);
 }
@@ -90,6 +100,7 @@ async function send() {
   if (!photos.length) return say(texts.needs_photo);
   if (!here && !facility) return say(texts.needs_where);
   at("send").textContent = texts.sending;
+  sent = true;
   try {
     const receipt = await api.send("/v1/me/reports", {
       key, facility, photos,
@@ -114,6 +125,7 @@ at("photo").addEventListener("change", () => once(at("photo"), texts, addPhoto))
 at("use-position").addEventListener("click", () => once(at("use-position"), texts, usePosition));
 at("pick").addEventListener("click", () => once(at("pick"), texts, openMap));
 at("plate").addEventListener("blur", () => { at("plate").value = written(normalise(at("plate").value)); });
+at("report").addEventListener("input", changed);
 at("report").addEventListener("submit", (event) => {
   event.preventDefault();
   once(at("send"), texts, send);
