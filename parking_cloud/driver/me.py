@@ -21,6 +21,7 @@ from parking_cloud.driver.report_texts import REPORT_TEXTS
 from parking_cloud.enforcement.service import kinds as clue_kinds
 from parking_cloud.kernel.problems import LANGUAGES, pick_language
 from parking_cloud.kernel.settings import Settings
+from parking_cloud.payments.mandates import has_mandate
 from parking_cloud.registry.service import facility_label
 from parking_cloud.web.assets import page_headers, pay_page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
@@ -40,7 +41,8 @@ async def my_page(
         return _to_the_door(PAGE)
     phone = await masked_phone(session, PhoneBook(settings.plate_key), who.user_id)
     headers = pay_page_headers(settings)
-    return _page("me.html", request, ME_TEXTS, lang, headers, name=phone or who.username)
+    mandate = await has_mandate(session, who.user_id)
+    return _page("me.html", request, ME_TEXTS, lang, headers, name=phone or who.username, mandate=mandate)
 
 
 @get(f"{PAGE}/data", guards=[public], include_in_schema=False)

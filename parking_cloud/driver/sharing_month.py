@@ -24,7 +24,9 @@ from parking_cloud.web.assets import page_headers
 from parking_cloud.web.language import LANGUAGE_COOKIE, language_cookie
 
 PageRequest = Request[Any, Any, Any]
-_HEIGHT, _STEP, _LEAST_BARS = 120, 46, 12
+_HEIGHT, _STEP, _LEAST_BARS = 140, 46, 6
+_LEFT, _TOP = 44, 16
+"""Room for the numbers beside the lines, and above the highest bar."""
 
 
 class Bar(NamedTuple):
@@ -37,14 +39,40 @@ class Bar(NamedTuple):
     opened: int
 
 
-def bars(months: Sequence[tuple[date, Use]], goal: int) -> list[Bar]:
-    """The months as bars; the goal is at the top, unless more was opened."""
+class Trend(NamedTuple):
+    """The months as a picture: bars, and lines with their numbers (spaces) behind them."""
+
+    width: int
+    height: int
+    left: int
+    base: int
+    """Where the bars stand."""
+    bars: list[Bar]
+    lines: list[tuple[float, int]]
+    """How high, and what for."""
+
+
+def trend(months: Sequence[tuple[date, Use]], goal: int) -> Trend:
+    """The goal is at the top, unless more was opened."""
     top = max([goal, *(use.opened for _, use in months)], default=1) or 1
-    found = []
-    for number, (month, use) in enumerate(months):
-        height = round(_HEIGHT * use.opened / top, 1)
-        found.append(Bar(number * _STEP, _HEIGHT - height, height, f"{month:%Y-%m}", use.opened))
-    return found
+    base = _TOP + _HEIGHT
+
+    def y(spaces: float) -> float:
+        return round(base - _HEIGHT * spaces / top, 1)
+
+    bars = [
+        Bar(
+            _LEFT + number * _STEP,
+            y(use.opened),
+            round(base - y(use.opened), 1),
+            f"{month:%Y-%m}",
+            use.opened,
+        )
+        for number, (month, use) in enumerate(months)
+    ]
+    lines = [(y(spaces), spaces) for spaces in sorted({0, goal // 2, goal})]
+    width = _LEFT + max(len(months), _LEAST_BARS) * _STEP
+    return Trend(width, base + 24, _LEFT, base, bars, lines)
 
 
 @get("/sharing", guards=[public], include_in_schema=False)
@@ -66,9 +94,7 @@ async def sharing_page(
         "language": language,
         "other": "en" if language == "zh-CN" else "zh-CN",
         "found": found,
-        "bars": bars(months, found.use.goal if found else 0),
-        "width": max(len(months), _LEAST_BARS) * _STEP,
-        "height": _HEIGHT,
+        "trend": trend(months, found.use.goal if found else 0),
         "yuan": lambda amount: format_yuan(Fen(amount)),
         "published_at": f"{city_time(found.published_at):%Y-%m-%d}" if found else "",
     }

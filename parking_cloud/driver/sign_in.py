@@ -220,7 +220,9 @@ def _page(
             "sent": sent,
             "demo_phone": DEMO_PHONE if settings.demo else "",
             "too_soon": isinstance(refusal, TooManyTries),
-            "error": f"{body['title']} {body['detail']}" if body else "",
+            "error": (". " if language == "en" else "。").join(
+                body[part] for part in ("title", "detail") if body
+            ),
         },
         headers=page_headers(settings) | {"Content-Language": language, "Cache-Control": "no-store"},
         cookies=[language_cookie(language)] if lang in SIGN_IN_TEXTS else [],

@@ -20,7 +20,7 @@ _WORDS = {
     "stale": ("空位数已 {0} 分钟未更新", "its number is {0} minutes old"),
     "chance": ("到达时 20 次中有 {0} 次有空位", "{0} of 20 times a space is free on arrival"),
     "usual": ("照往常，20 次中有 {0} 次有空位", "going by other days, {0} of 20 times a space is free"),
-    "sent": ("另有约 {0} 位司机正在前往", "about {0} other drivers are on their way there"),
+    "sent": ("另有约 {0} 位司机正在前往", "others on their way there: about {0}"),
     "cheapest": ("其中最便宜", "the cheapest of these"),
     "no_charge": ("本次停车免费", "no charge for this stay"),
     "price_unknown": ("价格未知", "its price is not known"),

@@ -131,6 +131,15 @@ async def look(session: AsyncSession, user_id: UUID, now: datetime) -> MandateOu
     return await _shown(session, await _own(session, user_id), now)
 
 
+async def has_mandate(session: AsyncSession, user_id: UUID) -> bool:
+    """Whether `look` would find one."""
+    try:
+        await _own(session, user_id)
+    except NoMandate:
+        return False
+    return True
+
+
 async def set_ceilings(
     session: AsyncSession, user_id: UUID, ceilings: CeilingsIn, now: datetime
 ) -> MandateOut:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from parking_cloud.launcher import Platform
 from tests.e2e.accessibility import assert_accessible
@@ -28,6 +29,22 @@ def a_photo() -> bytes:
 def choose_photo(page: Page, label: str) -> None:
     photo = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": a_photo()}
     page.get_by_label(label).set_input_files(photo)  # type: ignore[arg-type]
+
+
+def lose_reports(page: Page, lost: int) -> list[bytes]:
+    """The first reports do not arrive; the keys of all, as they are sent."""
+    keys: list[bytes] = []
+
+    def pass_on(route: Route) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        found = re.search(rb'name="key"\r\n\r\n([^\r]+)', route.request.post_data_buffer or b"")
+        assert found
+        keys.append(found[1])
+        return route.abort() if len(keys) <= lost else route.continue_()
+
+    page.route("**/v1/me/reports", pass_on)
+    return keys
 
 
 def desk_verifies(platform: Platform, page: Page, plate: str) -> None:
@@ -94,6 +111,7 @@ def test_from_the_first_code_to_the_closed_account(platform: Platform) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
         page.get_by_role("link", name="举报违停").tap()
+        expect(page.get_by_role("radio", checked=True)).to_have_count(0)
         page.get_by_label("占用消防通道").check()
         choose_photo(page, "拍照或选择照片")
         expect(page.get_by_role("img", name="第 1 张照片")).to_be_visible()
@@ -101,8 +119,14 @@ def test_from_the_first_code_to_the_closed_account(platform: Platform) -> None:
         expect(page.locator("#where")).to_contain_text(f"{lat:.3f}")
         assert_accessible(page)
         page.screenshot(path=platform.home / "report.png")
+        keys = lose_reports(page, 2)
+        for _ in range(2):
+            page.get_by_role("button", name="提交举报").tap()
+            expect(page.get_by_role("alert")).to_contain_text("填写的内容仍在")
+        page.get_by_label("补充说明").fill("堵住了整条通道")
         page.get_by_role("button", name="提交举报").tap()
         expect(page.get_by_role("heading", name="已受理")).to_be_focused()
+        assert keys[0] == keys[1] != keys[2]
         receipt = page.locator("#number").inner_text()
         page.get_by_role("link", name="回到我的").tap()
         expect(page.locator("#reports")).to_contain_text(receipt)

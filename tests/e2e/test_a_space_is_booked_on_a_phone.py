@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
+from parking_cloud.kernel.clock import city_time
 from parking_cloud.launcher import Platform
 from tests.e2e.accessibility import assert_accessible
 from tests.e2e.browsing import chromium, phone
@@ -90,6 +93,27 @@ def test_booked_paid_and_given_back(platform: Platform, page: Page, hall: str) -
     page.get_by_role("button", name="确定取消").tap()
     expect(page.locator("#state")).to_have_text("已取消")
     expect(page.locator("#message")).to_contain_text("将原路退回")
+
+
+def test_a_place_that_is_shut_now_begins_at_its_next_opening(
+    platform: Platform, browser: Browser, hall: str
+) -> None:
+    opens = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=4)
+    slot = {"starts_at": opens.isoformat(), "ends_at": (opens + timedelta(hours=8)).isoformat()}
+
+    def shut_until_then(route: Route) -> None:
+        (offer,) = (answer := route.fetch()).json()
+        start = datetime.fromisoformat(parse_qs(urlsplit(route.request.url).query)["start"][0])
+        shut = {"asked": None} if start < opens else {}
+        route.fulfill(response=answer, json=[offer | {"open": [slot]} | shut])
+
+    page = browser.new_page(locale="zh-CN")
+    page.route("**/v1/sharing/offers*", shut_until_then)
+    page.goto(f"{platform.running['api_url']}/book?facility={hall}&minutes=120")
+    expect(page.locator("#moved")).to_contain_text("下一个开放的时间")
+    expect(page.locator("#found")).to_contain_text(f"{city_time(opens):%H:%M}")
+    expect(page.locator("#found")).to_have_attribute("data-how", "good")
+    page.close()
 
 
 def test_turned_away_one_press_makes_it_good(platform: Platform, page: Page, hall: str) -> None:

@@ -27,6 +27,8 @@ export class MandateBox {
   }
 
   async load() {
+    // Asked for only where there is one: a refusal would stand in the console as a fault.
+    if (!this.mandate && !document.body.dataset.mandate) return this.show(null);
     try {
       this.show(await this.api.ask("GET", "/v1/me/mandate"));
       if (this.mandate?.state === "asked") await this.openCard();
