@@ -201,7 +201,8 @@ async def preview(
         compared=compared,
         too_dear=any(each.too_dear for each in compared),
         dearer_than_the_nearest=any(each.dearer_than_the_nearest for each in compared),
-        none_near=bool(plan.price_hour) and not any(each.theirs for each in compared),
+        none_near=bool(plan.price_hour or plan.price_evening or plan.price_month)
+        and not any(each.theirs for each in compared),
     )
 
 

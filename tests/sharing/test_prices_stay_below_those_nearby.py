@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from parking_cloud.payments.permit_sales import ProductIn, add_product
 from parking_cloud.registry.importing import import_batch
 from parking_cloud.registry.schemas import FacilityIn, OperatorIn, RegistryBatch
 from parking_cloud.sharing import ceiling, managing
 from parking_cloud.sharing.planning import plan_of, save_plan
 from parking_cloud.sharing.problems import TooDear
 from parking_cloud.sharing.rule import ensure_rule
+from parking_cloud.tariffs.schemas import VehicleClass
 from tests.payments.parts import TARIFF
 from tests.sharing.parts import CHIEF, FRIDAY_NOON, hall, plan
 from tests.tariffs.parts import city, with_tariff
@@ -51,6 +55,31 @@ async def test_dearer_than_all_of_them_is_refused_with_the_comparison(session: A
     await save_plan(session, CHIEF, facility, plan(price_hour=700, published=False), FRIDAY_NOON)
     state = await session.scalar(text("select state from sharing_plan"))
     assert state == "draft"
+
+
+async def test_neither_is_a_window_or_a_month(session: AsyncSession) -> None:
+    facility = await hall(session)
+    await neighbour(session, "near", 30.875)
+    # A workday's window, 18:30 to 8:00, is ¥84 there.
+    fits = plan(price_hour=None, price_evening=8_400, price_month=200_000)
+    await save_plan(session, CHIEF, facility, fits, FRIDAY_NOON)
+    for field, dear in (
+        ("price_evening", plan(price_hour=None, price_evening=8_500)),
+        ("price_evening", plan(price_hour=600, price_evening=99_900)),
+        ("price_month", plan(price_hour=None, price_evening=None, price_month=1_000_000)),
+    ):
+        with pytest.raises(TooDear) as refused:
+            await save_plan(session, CHIEF, facility, dear, FRIDAY_NOON)
+        assert {each["field"] for each in refused.value.errors or []} == {field}
+    near = await session.scalar(text("select id from facility where code = 'near'"))
+    names: dict[Literal["zh-CN", "en"], str] = {"zh-CN": "月卡", "en": "a month"}
+    sold = ProductIn(
+        facility_id=near, name=names, vehicle_class=VehicleClass.SMALL, months=2, price=60_000, refund="none"
+    )
+    await add_product(session, CHIEF, sold)
+    with pytest.raises(TooDear):
+        await save_plan(session, CHIEF, facility, plan(price_month=30_100), FRIDAY_NOON)
+    await save_plan(session, CHIEF, facility, plan(price_month=30_000), FRIDAY_NOON)
 
 
 async def test_the_hours_that_are_compared(session: AsyncSession) -> None:

@@ -124,7 +124,8 @@ function comparison(compared) {
       timeZone: "Asia/Shanghai", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hour12: false,
     }).format(new Date(each.starts_at));
     const theirs = each.theirs.map((their) => `${their.facility} ${yuan(their.amount)}`).join(", ");
-    row([`${at} · ${fill(words.hours, { n: each.hours })}`, yuan(each.ours), theirs]);
+    const what = each.kind === "hour" ? "" : ` · ${words[each.kind]}`;
+    row([`${at} · ${fill(words.hours, { n: each.hours })}${what}`, yuan(each.ours), theirs]);
   }
   return table;
 }
