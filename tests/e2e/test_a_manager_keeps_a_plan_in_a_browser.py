@@ -39,8 +39,8 @@ def change_the_plan(page: Page) -> None:
     expect(page.get_by_role("status").first).to_contain_text("999")
     page.get_by_label("泊位（空为全部").first.fill("")
     page.get_by_label("给驾驶人的提示").fill("演示：请走东门")
-    page.get_by_role("button", name="保存并发布").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="保存并发布").click()
     expect(page.get_by_label("给驾驶人的提示")).to_have_value("演示：请走东门")
 
 

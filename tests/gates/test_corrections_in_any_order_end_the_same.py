@@ -12,12 +12,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from parking_cloud.gates.projector import project_records
 from parking_cloud.gates.rules import Change, Standing, corrected
-from parking_cloud.kernel.db import make_engine, make_sessions
-from parking_cloud.kernel.settings import Settings
+from parking_cloud.kernel.db import make_sessions
 from parking_cloud.occupancy import service
 from parking_cloud.occupancy.projector import project
 from sensor_gateway import gates as door
@@ -265,37 +264,37 @@ TABLES = {
 
 
 async def tables_after(
-    settings: Settings, devices: dict[str, Any], batches: Sequence[Sequence[Record]]
+    sessions: async_sessionmaker[AsyncSession], devices: dict[str, Any], batches: Sequence[Sequence[Record]]
 ) -> dict[str, list[tuple[Any, ...]]]:
     """What stands in the tables after the batches, rolled back afterwards."""
-    engine = make_engine(settings)
-    try:
-        async with make_sessions(engine)() as session:
-            await project(session, [observed(devices["garage-counter"], free=40, frame=None)])
-            for batch in batches:
-                assert (await project_records(session, batch)).orphans == []
-            found = {}
-            for name, columns in TABLES.items():
-                kept = await session.execute(text(f"select {columns} from {name} order by 1"))
-                found[name] = [tuple(row) for row in kept]
-            return found
-    finally:
-        await engine.dispose()
+    async with sessions() as session:
+        await project(session, [observed(devices["garage-counter"], free=40, frame=None)])
+        for batch in batches:
+            assert (await project_records(session, batch)).orphans == []
+        found = {}
+        for name, columns in TABLES.items():
+            kept = await session.execute(text(f"select {columns} from {name} order by 1"))
+            found[name] = [tuple(row) for row in kept]
+        return found
 
 
 @given(said=deliveries(), seed=st.integers(0, 2**32), size=st.integers(1, 6))
 @hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_any_order_and_repetition_ends_the_same(
-    settings: Settings, devices: dict[str, Any], said: list[tuple[Said, int]], seed: int, size: int
+    sessions: async_sessionmaker[AsyncSession],
+    devices: dict[str, Any],
+    said: list[tuple[Said, int]],
+    seed: int,
+    size: int,
 ) -> None:
     once = [arrived(devices, row, delay) for row, delay in said]
     chance = random.Random(seed)
     shuffled = once + chance.choices(once, k=chance.randint(0, 6))
     chance.shuffle(shuffled)
     batches = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
-    assert await tables_after(settings, devices, batches) == await tables_after(settings, devices, [once])
+    assert await tables_after(sessions, devices, batches) == await tables_after(sessions, devices, [once])
 
 
 changes = st.builds(

@@ -14,12 +14,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from parking_cloud.gates.events import recount
 from parking_cloud.kernel import outbox
-from parking_cloud.kernel.db import make_engine, make_sessions
-from parking_cloud.kernel.settings import Settings
+from parking_cloud.kernel.db import make_sessions
 from parking_cloud.occupancy.counting import FACILITY_COUNTED
 from parking_cloud.occupancy.projector import project, settle_spaces
 from sensor_gateway.observation import Observation, Quality
@@ -95,19 +94,15 @@ def heard(devices: dict[str, Any], frames: list[dict[str, Any]]) -> list[Observa
 
 
 async def tables_after(
-    settings: Settings, redis: Redis, batches: Sequence[Sequence[Observation]]
+    sessions: async_sessionmaker[AsyncSession], redis: Redis, batches: Sequence[Sequence[Observation]]
 ) -> dict[str, list[tuple[Any, ...]]]:
     """What stands in the tables after the batches, rolled back afterwards."""
-    engine = make_engine(settings)
-    try:
-        async with make_sessions(engine)() as session:
-            for batch in batches:
-                await project(session, batch)
-                await outbox.relay(session, redis, {FACILITY_COUNTED: recount})
-            await settle_spaces(session, AFTER)
-            return await tables(session)
-    finally:
-        await engine.dispose()
+    async with sessions() as session:
+        for batch in batches:
+            await project(session, batch)
+            await outbox.relay(session, redis, {FACILITY_COUNTED: recount})
+        await settle_spaces(session, AFTER)
+        return await tables(session)
 
 
 async def tables(session: AsyncSession) -> dict[str, list[tuple[Any, ...]]]:
@@ -122,10 +117,10 @@ async def tables(session: AsyncSession) -> dict[str, list[tuple[Any, ...]]]:
 
 @given(frames=deliveries(), seed=st.integers(0, 2**32), size=st.integers(1, 8))
 @hypothesis_settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_any_order_and_repetition_ends_the_same(
-    settings: Settings,
+    sessions: async_sessionmaker[AsyncSession],
     redis: Redis,
     devices: dict[str, Any],
     frames: list[dict[str, Any]],
@@ -137,4 +132,4 @@ async def test_any_order_and_repetition_ends_the_same(
     shuffled = once + chance.choices(once, k=chance.randint(0, 6))
     chance.shuffle(shuffled)
     batches = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
-    assert await tables_after(settings, redis, batches) == await tables_after(settings, redis, [once])
+    assert await tables_after(sessions, redis, batches) == await tables_after(sessions, redis, [once])

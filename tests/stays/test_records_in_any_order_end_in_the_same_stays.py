@@ -13,13 +13,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from parking_cloud.gates.projector import project_records
 from parking_cloud.kernel import outbox
 from parking_cloud.kernel.clock import FixedClock
-from parking_cloud.kernel.db import make_engine, make_sessions
-from parking_cloud.kernel.settings import Settings
+from parking_cloud.kernel.db import make_sessions
 from parking_cloud.stays.listening import handlers
 from sensor_gateway.records import Direction, Record
 from tests.factories import NOON, load_small_city
@@ -78,28 +77,26 @@ def record_of(devices: dict[str, Any], word: Said) -> Record:
     return passed(devices[place], record, direction, minute, number)
 
 
-async def stays_after(settings: Settings, redis: Redis, batches: Sequence[Sequence[Record]]) -> list[Any]:
+async def stays_after(
+    sessions: async_sessionmaker[AsyncSession], redis: Redis, batches: Sequence[Sequence[Record]]
+) -> list[Any]:
     """The stays that are not void after the batches, rolled back afterwards."""
-    engine = make_engine(settings)
     listening = handlers(VAULT, FixedClock(NOON + timedelta(days=6)))
-    try:
-        async with make_sessions(engine)() as session:
-            for batch in batches:
-                assert (await project_records(session, batch)).orphans == []
-                while await outbox.relay(session, redis, listening):
-                    pass
-                await session.execute(text("set constraints all immediate"))
-                await session.execute(text("set constraints all deferred"))
-            rows = await session.execute(
-                text(
-                    "select id, facility_id, plate_hash, plate_color, state, entered_at, opened_by,"
-                    " entry_event_id, exited_at, ended_by, exit_event_id, not_after, facts_from, facts_until,"
-                    " situations, confidence from stay where state <> 'void' order by id"
-                )
+    async with sessions() as session:
+        for batch in batches:
+            assert (await project_records(session, batch)).orphans == []
+            while await outbox.relay(session, redis, listening):
+                pass
+            await session.execute(text("set constraints all immediate"))
+            await session.execute(text("set constraints all deferred"))
+        rows = await session.execute(
+            text(
+                "select id, facility_id, plate_hash, plate_color, state, entered_at, opened_by,"
+                " entry_event_id, exited_at, ended_by, exit_event_id, not_after, facts_from, facts_until,"
+                " situations, confidence from stay where state <> 'void' order by id"
             )
-            return [tuple(row) for row in rows]
-    finally:
-        await engine.dispose()
+        )
+        return [tuple(row) for row in rows]
 
 
 @given(words=said(), seed=st.integers(0, 2**32), size=st.integers(1, 4))
@@ -107,11 +104,16 @@ async def stays_after(settings: Settings, redis: Redis, batches: Sequence[Sequen
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_any_order_and_repetition_ends_the_same(
-    settings: Settings, redis: Redis, devices: dict[str, Any], words: list[Said], seed: int, size: int
+    sessions: async_sessionmaker[AsyncSession],
+    redis: Redis,
+    devices: dict[str, Any],
+    words: list[Said],
+    seed: int,
+    size: int,
 ) -> None:
     once = [record_of(devices, word) for word in words]
     chance = random.Random(seed)
     shuffled = once + chance.choices(once, k=chance.randint(0, 4))
     chance.shuffle(shuffled)
     batches = [shuffled[i : i + size] for i in range(0, len(shuffled), size)]
-    assert await stays_after(settings, redis, batches) == await stays_after(settings, redis, [once])
+    assert await stays_after(sessions, redis, batches) == await stays_after(sessions, redis, [once])
