@@ -141,15 +141,18 @@ async def claim(
     return _shown(binding, vault, licence_sent=False)
 
 
-async def vehicles_of(session: AsyncSession, user_id: UUID, vault: PlateVault) -> list[VehicleOut]:
-    """A driver's vehicles, newest first; those they gave up are not among them."""
+async def vehicles_of(
+    session: AsyncSession, user_id: UUID, vault: PlateVault, *, whole: bool = False
+) -> list[VehicleOut]:
+    """A driver's vehicles, newest first; those they gave up are not among them. `whole`: plates unmasked."""
     query = (
         select(VehicleBinding, LicencePhoto.binding_id.is_not(None))
         .outerjoin(LicencePhoto, LicencePhoto.binding_id == VehicleBinding.id)
         .where(VehicleBinding.user_id == user_id, VehicleBinding.state != "ended")
         .order_by(VehicleBinding.id.desc())
     )
-    return [_shown(row, vault, licence_sent=sent) for row, sent in await session.execute(query)]
+    rows = await session.execute(query)
+    return [_shown(row, vault, licence_sent=sent, whole=whole) for row, sent in rows]
 
 
 async def give_up(session: AsyncSession, who: Identity, binding_id: UUID, now: datetime) -> None:
@@ -338,10 +341,13 @@ async def binding_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UU
     }
 
 
-def _shown(binding: VehicleBinding, vault: PlateVault, *, licence_sent: bool) -> VehicleOut:
+def _shown(
+    binding: VehicleBinding, vault: PlateVault, *, licence_sent: bool, whole: bool = False
+) -> VehicleOut:
+    plate = vault.open(binding.plate_sealed)
     return VehicleOut(
         id=binding.id,
-        plate=vault.open(binding.plate_sealed).masked(),
+        plate=plate.reveal() if whole else plate.masked(),
         state=Standing(binding.state),
         asked_at=binding.asked_at,
         since=binding.since,

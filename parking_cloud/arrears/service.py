@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -212,3 +213,13 @@ async def objections_of(session: AsyncSession, who: Identity, charge_id: UUID) -
     if charge is None or own_operator(who) not in (None, charge.operator_id):
         raise ChargeNotFound()
     return await objections_to(session, charge_id)
+
+
+async def objected_by(session: AsyncSession, user_id: UUID) -> list[dict[str, Any]]:
+    """What a driver objected to and in which words: for the document of all that is kept about them."""
+    rows = await session.execute(
+        select(Objection.charge_id, Objection.grounds, Objection.state, Objection.opened_at)
+        .where(Objection.said_by == user_id)
+        .order_by(Objection.id)
+    )
+    return [dict(row) for row in rows.mappings()]

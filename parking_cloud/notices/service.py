@@ -254,11 +254,15 @@ async def forget(session: AsyncSession, user_id: UUID, now: datetime) -> None:
     )
 
 
-async def contacts_of(session: AsyncSession, user_id: UUID, vault: ContactVault) -> list[ContactOut]:
-    """Where the user is told, masked."""
+async def contacts_of(
+    session: AsyncSession, user_id: UUID, vault: ContactVault, *, whole: bool = False
+) -> list[ContactOut]:
+    """Where the user is told, masked unless `whole`."""
     return [
         ContactOut(
-            channel=Channel(row.channel), address=_masked(vault.open(row.sealed)), language=row.language
+            channel=Channel(row.channel),
+            address=vault.open(row.sealed) if whole else _masked(vault.open(row.sealed)),
+            language=row.language,
         )
         for row in await _contacts(session, user_id)
     ]

@@ -6,6 +6,7 @@ With them the vehicle that overstayed: a phone signs up again in a minute, a veh
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, or_, select, update
@@ -57,3 +58,14 @@ async def refuse_banned(session: AsyncSession, user_id: UUID, plate_hash: bytes,
     until = await banned_until(session, user_id, now, plate_hash)
     if until is not None:
         raise MayNotBook(until=city_time(until).strftime("%Y-%m-%d %H:%M"))
+
+
+async def bans_of(session: AsyncSession, user_id: UUID) -> list[dict[str, Any]]:
+    """What a driver was not allowed, ever: for the document of all that is kept about them."""
+    rows = await session.scalars(
+        select(BookingBan).where(BookingBan.user_id == user_id).order_by(BookingBan.id)
+    )
+    return [
+        {"since": row.since, "until": row.until, "cause": row.cause, "lifted_at": row.lifted_at}
+        for row in rows
+    ]

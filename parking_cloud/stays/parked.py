@@ -7,10 +7,11 @@ by the number painted on it.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.accounts import consents
@@ -28,6 +29,7 @@ from parking_cloud.registry.service import (
 )
 from parking_cloud.stays import marking
 from parking_cloud.stays.marking import SpaceNotFound
+from parking_cloud.stays.models import StayMark
 from sensor_gateway.sealing import PlateVault
 
 _METRES = 80.0
@@ -125,3 +127,13 @@ async def parked(session: AsyncSession, user_id: UUID) -> list[ParkedOut]:
         )
         for row in rows
     ]
+
+
+async def said_by(session: AsyncSession, user_id: UUID) -> list[dict[str, Any]]:
+    """What a driver said of their stays: for the document of all that is kept about them."""
+    rows = await session.execute(
+        select(StayMark.facility_id, StayMark.space_id, StayMark.kind, StayMark.at)
+        .where(StayMark.said_by == user_id)
+        .order_by(StayMark.id)
+    )
+    return [dict(row) for row in rows.mappings()]

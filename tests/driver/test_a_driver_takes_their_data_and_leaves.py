@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -20,16 +21,30 @@ from parking_cloud.driver.my_data import SECTIONS
 from parking_cloud.enforcement import service as enforcement
 from parking_cloud.enforcement.schemas import ClueSource
 from parking_cloud.kernel.contacts import ContactVault
+from parking_cloud.kernel.sealed import FileVault
 from parking_cloud.kernel.settings import Settings
 from parking_cloud.notices import service as notices
 from parking_cloud.notices.schemas import ContactIn, Reader, Words
 from parking_cloud.payments.charging import assess_stay
 from parking_cloud.sharing.booking import extend
 from parking_cloud.sharing.paying import end_over
+from sensor_gateway.plates import parse_plate
 from sensor_gateway.sealing import PlateVault
 from tests.driver.parts import Phone, a_phone, verified
+from tests.enforcement.test_evidence_is_never_changed_after_intake import picture
 from tests.notices.parts import driver
-from tests.payments.parts import HOUR, KEY, NEIGHBOURS, left, minute, parked, priced_garage
+from tests.payments.parts import (
+    HOUR,
+    KEY,
+    NEIGHBOURS,
+    OWN,
+    VAULT,
+    hashed,
+    left,
+    minute,
+    parked,
+    priced_garage,
+)
 from tests.sharing.parts import FRIDAY_NOON, hall, owner, pays, state_of
 from tests.tariffs.parts import city
 
@@ -63,6 +78,9 @@ async def with_a_life(session: AsyncSession, name: str = "li") -> Identity:
         source=ClueSource.REPORT,
         at=now,
         text="seen by li",
+        plate_hash=hashed(NEIGHBOURS),
+        plate_sealed=VAULT.seal(parse_plate(NEIGHBOURS)),
+        photos=[await enforcement.seal_photo(picture(), FileVault(KEY, enforcement.PURPOSE))],
         reporter=who.user_id,
         now=now,
     )
@@ -99,10 +117,14 @@ async def test_the_document_is_whole_and_only_their_own(phone: Phone, session: A
         "stays_and_charges",
         "reports",
     }
-    assert document["account"][0]["phone"] == "138****8000"
+    assert document["account"][0]["phone"] == PHONE
+    assert document["vehicles"][0]["plate"] == OWN
+    assert document["contacts"][0]["address"] == "li@example.com"
+    assert document["reports"][0]["plate"] == NEIGHBOURS
+    assert b64decode(document["report_photos"][0]["base64"]) == picture()
     assert document["stays_and_charges"][1]["charge"]["amount"] == HOUR
     others: dict[str, Any] = (await phone.asks(other, "GET", "/v1/me/data")).json()
-    assert {name for name in SECTIONS if others[name]} == {"account", "vehicles"}
+    assert {name for name in SECTIONS if others[name]} == {"account", "vehicles", "left_out"}
     assert str(li.user_id) not in str(others)
 
 
