@@ -25,7 +25,7 @@ SOONEST = timedelta(minutes=10)
 LATEST = timedelta(days=366)
 """Tariffs and calendars are known no further ahead."""
 _LISTS = ("needs", "kinds")
-_NEEDS = {Need.CHARGER: "charging", Need.ACCESSIBLE: "accessible", Need.LARGE: "large"}
+NEEDS = {Need.CHARGER: "charging", Need.ACCESSIBLE: "accessible", Need.LARGE: "large"}
 
 
 class Question(NamedTuple):
@@ -109,7 +109,7 @@ def candidates(index: FacilityIndex, question: Question, count: int = CONSIDERED
 def _fitting(index: FacilityIndex, rows: Rows, asked: PlacesQuery) -> NDArray[np.bool_]:
     fits: NDArray[np.bool_] = index.height_cm.take(rows) >= asked.height_cm
     for need in asked.needs:
-        fits &= getattr(index, _NEEDS[need]).take(rows) > 0
+        fits &= getattr(index, NEEDS[need]).take(rows) > 0
     if asked.kinds:
         fits &= np.isin(index.kind.take(rows), [KINDS.index(kind) for kind in asked.kinds])
     return fits

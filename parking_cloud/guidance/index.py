@@ -33,6 +33,7 @@ _TIE_M = 1e-6
 KINDS = ("public_offstreet", "on_street", "ancillary", "institution", "state_enterprise", "park_and_ride")
 BY_BOOKING = ("institution", "state_enterprise")
 """Kinds that let in nobody but who has booked, unless their sharing says otherwise."""
+ON_STREET = KINDS.index("on_street")
 QUALITIES = ("good", "out_of_range", "unknown")
 _QUALITY = {name: number for number, name in enumerate(QUALITIES)}
 NO_LIMIT_CM = 10_000

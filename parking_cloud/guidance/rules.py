@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from forecasting.arrival import BAND_Z
 from parking_cloud.guidance.schemas import Prefer
 
 Floats = NDArray[np.float64]
@@ -58,6 +59,12 @@ DOUBT_S = 3_600.0
 """A count outside 0..capacity tells as much as a good one that is an hour older."""
 
 
+MOST_SURE = 0.95
+"""Where nobody sees whether the very spaces are free that a driver needs, no chance is told as better."""
+NODE_WEIGHT = 0.304
+"""Of each end of a band of 8 in 10, so that with its middle it has the spread of the whole."""
+
+
 class Candidates(NamedTuple):
     """What is known of each place; NaN: not known."""
 
@@ -73,6 +80,35 @@ class Candidates(NamedTuple):
     """As far as it is fresh."""
     usable: Flags | None
     """One may drive in on arrival, or book. None: at all of them."""
+    doubtful: Flags | None = None
+    """Whether the vehicle fits in is not known. None: at none of them."""
+
+
+class Hoped(NamedTuple):
+    """What awaits on arrival, as forecasting.arrival.Outlook says it."""
+
+    chance: Floats
+    free: Floats
+    low: Floats
+    high: Floats
+
+
+def of_a_kind(hoped: Hoped, share: Floats, number: Floats) -> Hoped:
+    """What awaits who needs one of `number` spaces, that `share` of all, whose states nobody knows.
+
+    Free spaces lie among all as if drawn at random: with f of them free, one of that kind is free with
+    1 − (1 − share)^f at least. The chance that any is free goes into it as it is.
+    """
+    taken = np.clip(1.0 - share, 0.0, 1.0)
+    # None of them less than one: how likely that is, the chance tells.
+    low, middle, high = (taken ** np.maximum(free, 1.0) for free in (hoped.low, hoped.free, hoped.high))
+    missing = NODE_WEIGHT * (low + high) + (1.0 - 2.0 * NODE_WEIGHT) * middle
+    chance = np.minimum(hoped.chance * (1.0 - missing), MOST_SURE)
+    free = np.minimum(hoped.free * share, number)
+    sd_of_all = (hoped.high - hoped.low) / (2.0 * BAND_Z)
+    away = BAND_Z * np.sqrt(free * taken + (share * sd_of_all) ** 2)
+    low, high = np.maximum(free - away, 0.0), np.minimum(free + away, number)
+    return Hoped(chance, free, low, np.maximum(high, free))
 
 
 def minutes_lost(reach_m: float, places: int) -> float:
@@ -106,10 +142,12 @@ def service_minutes(score: float | None) -> float:
 
 
 def tiers(places: Candidates, ahead_min: float) -> NDArray[np.int8]:
-    """0: offered first; 1: full, or probably; 2: not to be used at that time."""
+    """0: offered first; 1: full or probably so, or perhaps too low; 2: not to be used at that time."""
     poor = places.chance < LIKELY
     if ahead_min <= SOON_MIN:
         poor |= places.free_now == 0.0
+    if places.doubtful is not None:
+        poor |= places.doubtful
     return poor.astype(np.int8) if places.usable is None else np.where(places.usable, poor, 2).astype(np.int8)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from parking_cloud.guidance.asking import Found, Question
+from parking_cloud.guidance.asking import NEEDS, Found, Question
 from parking_cloud.guidance.geodesy import Floats
 from parking_cloud.guidance.hopes import CHANCE, EXPECTED, FREE, HIGH, LOW, OWN, SEEN_S, SENT, STALE, Said
 from parking_cloud.guidance.hours import opens_at
@@ -165,6 +165,8 @@ def _reasons(weighed: Weighed, walk_m: list[int], prices: list[int | None]) -> l
             before = why(entry.access[number].value) + b","
         if number in entry.closes_first:
             before += why("closes_first") + b","
+        if number in entry.unmeasured:
+            before += why("clearance_unknown") + b","
         after = why("walk_m", round(walk, -1))
         if walk == closest:
             after += b"," + why("nearest")
@@ -179,8 +181,11 @@ def _reasons(weighed: Weighed, walk_m: list[int], prices: list[int | None]) -> l
 
 
 def _said(known: Known, question: Question, weighed: Weighed, number: int, row: int) -> Said:
-    """What is said of a row's numbers: kept, since the next who asks is told the same."""
-    if weighed.entry.access.get(number) is Access.BOOKING:
+    """What is said of a row's numbers: kept, since the next who asks is told the same.
+
+    Not to who books, or needs a space of some kind.
+    """
+    if question.asked.needs or weighed.entry.access.get(number) is Access.BOOKING:
         return _work_out(known, question, weighed, number, row)
     said = weighed.hopes.said.get(row)
     if said is None:
@@ -204,9 +209,13 @@ def _work_out(known: Known, question: Question, weighed: Weighed, number: int, r
         bool(awaits[OWN]),
         index.score_said[row],
     )
-    seen_now = awaits[FREE] == awaits[FREE] or weighed.entry.access.get(number) is Access.BOOKING
-    chance = why("chance" if seen_now else "usual", in_twenty(awaits[CHANCE]))
-    lines = [_free_line(question, awaits), chance]
+    booking = weighed.entry.access.get(number) is Access.BOOKING
+    lines = [_free_line(question, awaits)]
+    if not booking:
+        for need in dict.fromkeys(question.asked.needs):
+            lines.append(why(f"of_all_{need}", int(getattr(index, NEEDS[need])[row])))
+    seen_now = awaits[FREE] == awaits[FREE] or booking
+    lines.append(why("chance" if seen_now else "usual", in_twenty(awaits[CHANCE])))
     if coming := round(awaits[SENT]):
         lines.append(why("sent", coming))
     return Said(b"," + _encode(numbers)[1:-1] + b",", b",".join(lines) + b",")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parking_cloud.guidance import rules
-from parking_cloud.guidance.asking import Found, Question
+from parking_cloud.guidance.asking import NEEDS, Found, Question
 from parking_cloud.guidance.geodesy import Floats
-from parking_cloud.guidance.hopes import CHANCE, FREE, Hopes
+from parking_cloud.guidance.hopes import CHANCE, EXPECTED, FREE, HIGH, Hopes
 from parking_cloud.guidance.hours import is_open
-from parking_cloud.guidance.index import Rows
+from parking_cloud.guidance.index import NO_LIMIT_CM, ON_STREET, FacilityIndex, Rows
 from parking_cloud.guidance.loading import Known
 from parking_cloud.guidance.prices import NO_TARIFF
 from parking_cloud.guidance.schemas import Access, Need
@@ -31,6 +33,8 @@ class Entry(NamedTuple):
     """They close before the driver leaves."""
     bookable: dict[int, Bookable]
     """What can be booked for the whole stay."""
+    unmeasured: frozenset[int] = frozenset()
+    """A vehicle of this height may not fit: how high they are is not registered."""
 
 
 class Weighed(NamedTuple):
@@ -56,8 +60,13 @@ def weigh(known: Known, travel: Travel, question: Question, found: Found, drive:
     """Everything that the answer needs."""
     asked, rows = question.asked, found.rows
     awaits, hopes = known.hopes.at(rows, question.now, question.arrive_at)
+    if asked.needs:
+        _narrow(known.index, asked.needs, rows, awaits)
     prices = prices_at(known, question, rows)
     entry = _entry(known, question, rows)
+    doubtful = _doubtful(known.index, rows) if asked.height_cm else None
+    if doubtful is not None:
+        entry = entry._replace(unmeasured=frozenset(doubtful.nonzero()[0].tolist()))
     free_now, usable = awaits[:, FREE], None
     if entry.access:
         free_now, usable = free_now.copy(), np.ones(len(rows), np.bool_)
@@ -76,6 +85,7 @@ def weigh(known: Known, travel: Travel, question: Question, found: Found, drive:
         service_min=known.index.service_min.take(rows),
         free_now=free_now,
         usable=usable,
+        doubtful=doubtful,
     )
     reach = float(found.metres[-1]) if len(rows) else 0.0
     cost = rules.costs(places, asked.prefer, rules.minutes_lost(reach, len(rows)))
@@ -86,6 +96,24 @@ def weigh(known: Known, travel: Travel, question: Question, found: Found, drive:
     good = int((tier.take(order) == 0).sum())
     shown = order[: asked.limit].tolist()
     return Weighed(rows, found.metres, awaits, hopes, drive, prices, entry, cost, shown, good)
+
+
+def _narrow(index: FacilityIndex, needs: Sequence[Need], rows: Rows, awaits: Floats) -> None:
+    """What awaits who needs a space of a kind. Two kinds are taken to go together by chance."""
+    capacity = np.maximum(index.capacity.take(rows), 1.0)
+    share = np.ones(len(rows))
+    for need in set(needs):
+        share *= np.minimum(getattr(index, NEEDS[need]).take(rows) / capacity, 1.0)
+    hoped = rules.of_a_kind(rules.Hoped(*awaits[:, CHANCE : HIGH + 1].T), share, share * capacity)
+    awaits[:, CHANCE] = hoped.chance.round(3)
+    awaits[:, EXPECTED : HIGH + 1] = np.stack(hoped[1:], axis=1).round(1)
+
+
+def _doubtful(index: FacilityIndex, rows: Rows) -> NDArray[np.bool_]:
+    """Places with a roof, as far as anybody knows, whose height is not registered."""
+    doubtful: NDArray[np.bool_] = index.height_cm.take(rows) == NO_LIMIT_CM
+    doubtful &= index.kind.take(rows) != ON_STREET
+    return doubtful
 
 
 def prices_at(known: Known, question: Question, rows: Rows) -> Floats:

@@ -21,6 +21,19 @@ _WORDS = {
     "chance": ("到达时 20 次中有 {0} 次有空位", "{0} of 20 times a space is free on arrival"),
     "usual": ("照往常，20 次中有 {0} 次有空位", "going by other days, {0} of 20 times a space is free"),
     "sent": ("另有约 {0} 位司机正在前往", "others on their way there: about {0}"),
+    "of_all_charger": (
+        "空位数为全部车位；其中 {0} 个带充电桩，是否空闲未知",
+        "of all spaces; {0} have chargers, their state is not known",
+    ),
+    "of_all_accessible": (
+        "空位数为全部车位；其中 {0} 个无障碍车位，是否空闲未知",
+        "of all spaces; {0} are accessible, their state is not known",
+    ),
+    "of_all_large": (
+        "空位数为全部车位；其中 {0} 个大型车位，是否空闲未知",
+        "of all spaces; {0} are for large vehicles, their state is not known",
+    ),
+    "clearance_unknown": ("限高未登记", "clearance not registered"),
     "cheapest": ("其中最便宜", "the cheapest of these"),
     "no_charge": ("本次停车免费", "no charge for this stay"),
     "price_unknown": ("价格未知", "its price is not known"),

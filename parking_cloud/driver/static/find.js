@@ -188,6 +188,8 @@ function hear(said) {
   if (!place || state.oldAt) return;
   const before = place.free;
   Object.assign(place, { free: said.free, unknown: said.unknown, observed_at: said.observed_at, quality: said.quality, stale: isOld(said.observed_at) });
+  // The chance and the reasons were worked out from the number before.
+  place.overtaken ||= before !== said.free;
   const item = list.querySelector(`[data-facility="${said.id}"]`);
   if (item) fillCard(item, place, view());
   sheet.update(place);

@@ -5,6 +5,7 @@ import { chanceClass, chanceText, ageText, fill, language, load, nameOf, priceTe
 const SVG = "http://www.w3.org/2000/svg";
 const BOXES = 10;
 const OF_THE_WAY = ["walk_m", "nearest"];
+const OF_THE_NUMBER = new Set(["free_now", "full_now", "not_known", "stale", "chance", "usual", "sent"]);
 
 export function card(place, view) {
   const item = element("li", "", { class: "card", "data-facility": place.facility.id });
@@ -15,7 +16,7 @@ export function card(place, view) {
   const price = element("p", "", { class: "strong" });
   price.append(element("span", priceText(place.price), { class: "price" }), ` ${fill(texts.for_stay, stayText(view.stay))}`);
   item.append(heading, number(), element("p", wayText(place, view), { class: "wide strong" }),
-    chance(place), price, element("p", "", { class: "age" }), tags(place), element("p", reasons(place, view).slice(0, 3).join(" · "), { class: "wide" }));
+    chance(place), price, element("p", "", { class: "age" }), tags(place), why(place, view));
   fillCard(item, place, view);
   return item;
 }
@@ -39,6 +40,7 @@ export function fillCard(box, place, { oldAt = null } = {}) {
   const age = box.querySelector(".age");
   age.textContent = oldAt ? "" : ageText(place.observed_at);
   box.classList.toggle("kept", Boolean(oldAt));
+  box.classList.toggle("overtaken", Boolean(place.overtaken));
 }
 
 export function chance(place) {
@@ -115,6 +117,14 @@ export function wayText(place, { elsewhere }) {
   return [elsewhere ? "" : walkText(place), texts[place.facility.kind]].filter(Boolean).join(" · ");
 }
 
-export function reasons(place, { elsewhere }) {
-  return place.why.filter(({ code }) => !elsewhere || !OF_THE_WAY.includes(code)).map((reason) => reason[language]);
+function why(place, view) {
+  const line = element("p", "", { class: "wide" });
+  for (const [n, one] of reasons(place, view, "span").slice(0, 3).entries()) line.append(n ? " · " : "", one);
+  return line;
+}
+
+// What hangs on the number of free spaces can be told from what does not.
+export function reasons(place, { elsewhere }, tag) {
+  const holding = place.why.filter(({ code }) => !elsewhere || !OF_THE_WAY.includes(code));
+  return holding.map((reason) => element(tag, reason[language], OF_THE_NUMBER.has(reason.code) ? { class: "of-number" } : {}));
 }

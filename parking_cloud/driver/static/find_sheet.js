@@ -124,10 +124,10 @@ export class Sheet {
     const score = element("p");
     score.append(`${scoreText(place.score)} `, element("a", texts.score_lines, { href: `/quality/facilities/${encodeURIComponent(facility.code)}` }));
     parts.push(score);
-    const why = reasons(place, view);
+    const why = reasons(place, view, "li");
     if (why.length) {
       const list = element("ul");
-      list.append(...why.map((words) => element("li", words)));
+      list.append(...why);
       parts.push(element("h3", texts.why), list);
     }
     return parts;
