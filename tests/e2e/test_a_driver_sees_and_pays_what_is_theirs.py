@@ -57,11 +57,13 @@ def left_unpaid(platform: Platform) -> str:
     give_price(platform)
     forget_tries(platform)
     plate = new_plate()
-    due = "select count(*) from charge where state = 'due'"
-    before = ask(platform, due)  # the demo's own
     passes(platform, plate, "entry", 95)
     passes(platform, plate, "exit", 5)
-    eventually("the charge", lambda: ask(platform, due) > before)
+    due = (
+        "select c.id from charge c join stay s on s.id = c.stay_id"
+        " join gate_event e on e.id = s.entry_event_id where e.record_id = %s and c.state = 'due'"
+    )
+    eventually("the charge", lambda: ask(platform, due, f"pay-entry-{plate[2:]}"))
     return plate
 
 
