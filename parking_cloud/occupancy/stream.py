@@ -7,7 +7,7 @@ a page whose corner is quiet would fall behind what the stream keeps, and be tol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Set
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import NamedTuple
@@ -121,7 +121,7 @@ class EventHub:
 
     async def listen(
         self, last_event_id: str | None, wanted: Wanted = None
-    ) -> AsyncIterator[ServerSentEventMessage]:
+    ) -> AsyncGenerator[ServerSentEventMessage, None]:
         """Events from now on, or from just after `last_event_id`; of the `wanted` facilities.
 
         Where that id is no longer on the stream (or is no id), a `reset` event comes first: the page
