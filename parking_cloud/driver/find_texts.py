@@ -8,7 +8,6 @@ FIND_TEXTS: dict[str, dict[str, str]] = {
     "zh-CN": {
         **KIND_NAMES["zh-CN"],
         "title": "找车位",
-        "subtitle": "哪里有空位",
         "no_script": "此页面需要浏览器启用 JavaScript。缴费可以向现场管理员办理。",
         "where": "去哪里",
         "where_asked": "去哪里：停车场、道路或区县",
@@ -156,7 +155,6 @@ FIND_TEXTS: dict[str, dict[str, str]] = {
     "en": {
         **KIND_NAMES["en"],
         "title": "Find a space",
-        "subtitle": "where there is a space",
         "no_script": "This page needs JavaScript. Attendants take payments in person.",
         "where": "Where to",
         "where_asked": "Where to: car park or road",

@@ -34,20 +34,6 @@ class Photo(NamedTuple):
     size: int
 
 
-class ClueFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A clue, for other slices. Who reported it stays here."""
-
-    id: UUID
-    number: str
-    kind: str
-    source: ClueSource
-    state: ClueState
-    facility_id: UUID | None
-    at: datetime
-    received_at: datetime
-    photos: int
-
-
 class KindOut(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of clue; `confirmed`: its basis in law is known."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.enforcement.models import Clue, ClueEvidence, ClueKind
-from parking_cloud.enforcement.schemas import ClueFacts, ClueSource, ClueState, KindOut, Photo, ReceiptOut
+from parking_cloud.enforcement.schemas import ClueSource, ClueState, KindOut, Photo, ReceiptOut
 from parking_cloud.kernel.clock import city_time
 from parking_cloud.kernel.coordinates import Position
 from parking_cloud.kernel.ids import new_id
@@ -103,26 +103,6 @@ async def withdraw_clue(session: AsyncSession, cause: str) -> None:
 def _number(now: datetime) -> str:
     drawn = "".join(secrets.choice(_LETTERS) for _ in range(8))
     return f"XS{city_time(now):%y%m%d}-{drawn}"
-
-
-async def clue_facts(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, ClueFacts]:
-    """Those of these clues that exist."""
-    clues = (await session.scalars(select(Clue).where(Clue.id.in_(ids)))).all()
-    photos = await _photos_of(session, [clue.id for clue in clues])
-    return {
-        clue.id: ClueFacts(
-            id=clue.id,
-            number=clue.number,
-            kind=clue.kind,
-            source=ClueSource(clue.source),
-            state=ClueState(clue.state),
-            facility_id=clue.facility_id,
-            at=clue.at,
-            received_at=clue.received_at,
-            photos=photos.get(clue.id, 0),
-        )
-        for clue in clues
-    }
 
 
 async def _photos_of(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -174,20 +174,6 @@ async def unconfirmed(session: AsyncSession, *, before: datetime, now: datetime)
     ]
 
 
-async def passes_of_plate(
-    session: AsyncSession, facility_id: UUID, plate_hash: bytes, at: datetime
-) -> list[UUID]:
-    """The passes by which a vehicle may come in at a facility at that moment."""
-    rows = await session.scalars(
-        text(
-            "select id from gate_pass where plate_hash = :plate and facility_id = :facility"
-            " and withdrawn_at is null and during @> cast(:at as timestamptz) order by id"
-        ),
-        {"plate": plate_hash, "facility": facility_id, "at": at},
-    )
-    return list(rows)
-
-
 async def forget_over(session: AsyncSession, now: datetime) -> int:
     """Forget the passes that ended some days ago; how many. The worker's job."""
     rows = await session.execute(

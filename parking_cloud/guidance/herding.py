@@ -176,8 +176,3 @@ def believed(sent: Floats, capacity: Floats) -> Floats:
 def chosen(facility_id: UUID, arrive_minute: int) -> Sending:
     """A driver said: there."""
     return Sending(facility_id, arrive_minute, COMPLIANCE)
-
-
-def shown_first(facility_id: UUID, arrive_minute: int) -> Sending:
-    """A place stood first in an answer."""
-    return Sending(facility_id, arrive_minute, SHOWN_WEIGHT, shown=True)

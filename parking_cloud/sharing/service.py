@@ -223,16 +223,6 @@ async def continued_until(session: AsyncSession, booking_ids: Collection[UUID]) 
     return {row.first: row.last for row in rows}
 
 
-async def bookings_between(
-    session: AsyncSession, since: datetime, until: datetime, states: Collection[BookingState]
-) -> list[UUID]:
-    """The bookings in these states that end between two moments."""
-    query = select(Booking.id).where(
-        Booking.ends_at > since, Booking.ends_at <= until, Booking.state.in_(states)
-    )
-    return list(await session.scalars(query.order_by(Booking.ends_at, Booking.id)))
-
-
 async def confirmed_at(
     session: AsyncSession, plate_hash: bytes, facility_id: UUID, at: datetime, early: timedelta
 ) -> list[UUID]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from parking_cloud.gates.passages import Passage, passages, passages_of_plates
 from parking_cloud.kernel.money import Fen
-from parking_cloud.stays.models import StayMark, StayPolicy
+from parking_cloud.stays.models import StayPolicy
 from parking_cloud.stays.plausible import Policy
 from parking_cloud.stays.rules import SUPERSEDED
 from parking_cloud.stays.visit import Action, Decision, Fact, FactKind
@@ -184,9 +184,3 @@ def _policy(row: StayPolicy) -> Policy:
         dearest=Fen(row.max_amount),
         least_confidence=row.min_confidence,
     )
-
-
-async def add_marks(session: AsyncSession, marks: Iterable[StayMark]) -> None:
-    """Write marks; the caller has the plates' stays worked out again."""
-    session.add_all(marks)
-    await session.flush()

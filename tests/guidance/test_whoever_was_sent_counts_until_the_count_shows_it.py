@@ -14,10 +14,10 @@ from parking_cloud.guidance.herding import (
     KEPT_MIN,
     LATE_MIN,
     MOST_SHOWN,
+    SHOWN_WEIGHT,
     Sending,
     Sent,
     chosen,
-    shown_first,
 )
 
 NOW = 29_000_000
@@ -59,7 +59,7 @@ def test_where_nothing_was_ever_counted_all_count() -> None:
 
 
 def test_what_is_shown_weighs_little_in_all() -> None:
-    shown = sent(*[shown_first(IDS[0], NOW + minute % 60) for minute in range(500)])
+    shown = sent(*[Sending(IDS[0], NOW + minute % 60, SHOWN_WEIGHT, shown=True) for minute in range(500)])
     assert before(shown, NOW + 100) == pytest.approx(MOST_SHOWN)
 
 
