@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -109,7 +110,7 @@ class _District:
         """The usual traffic, and the numbers told of it."""
         for place in range(PLACES):
             for _ in range(int(self.capacity[place] - self.free[place])):
-                self.later(self.random.exponential(_STAY_MIN), lambda place=place: self.leave(place))  # type: ignore[misc]
+                self.later(self.random.exponential(_STAY_MIN), partial(self.leave, place))
             self._next_stranger(place)
             self._tell(place, self.random.uniform(0, _TOLD_EVERY_MIN))
 
@@ -235,7 +236,7 @@ def rush(seed: int, guide: Guide, drivers: int = 220) -> Outcome:
         # Each driver has chances of their own, whatever became of those before.
         district.later(
             _WARM_UP_MIN + moment,
-            lambda number=number: _of(district, tally, seed * 10_000 + number),  # type: ignore[misc]
+            partial(_of, district, tally, seed * 10_000 + number),
         )
     district.run(RUSH_MIN + 45.0)
     return Outcome(
