@@ -41,7 +41,8 @@ def page(platform: Platform) -> Iterator[Page]:
 def known_to_guidance(platform: Platform, intake: httpx.Client) -> None:
     """The hall's counter speaks, and what guidance answers from has heard of it and of its sharing."""
     row = {"device_id": f"{HALL}-counter", "free": 5, "observed_at": datetime.now(UTC).isoformat()}
-    assert intake.post("/v1/observations", json=[row]).status_code == 202
+    # The gateway hears of a new device by the directory, a moment after it was registered.
+    eventually("the counter", lambda: intake.post("/v1/observations", json=[row]).status_code == 202)
     question = {"lat": HALL_AT[0], "lon": HALL_AT[1], "max_walk_m": 300}
 
     def bookable() -> bool:
